@@ -1,0 +1,13 @@
+//! mora opens language models: hookable decoders, caches, patching, attribution, tables and figures,
+//! with a Rhai host in which researchers compose new analyses.
+//!
+//! The map of the crate and its invariants stand in `ARCHITECTURE.md`. In short: [`model`], [`frame`]
+//! and [`plot`] know nothing of each other; [`interp`] stands on [`model`]; [`script`] binds them all
+//! and is the only room that names Rhai; [`cli`] is the only room that touches the terminal.
+
+pub mod error;
+pub mod interrupt;
+pub mod model;
+pub mod progress;
+
+pub use error::{Error, Result};

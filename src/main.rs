@@ -1,0 +1,2 @@
+//! mora
+fn main() {}

@@ -1,0 +1,1 @@
+//! Reading an [`ArchConfig`](super::ArchConfig) from a Hugging Face `config.json`.

@@ -1,0 +1,3 @@
+//! Decoder language models that can be looked into: files, weights, tokenizer, forward.
+
+pub mod config;
