@@ -1,0 +1,66 @@
+//! Rotation of the leading dimensions of each head, by halves: the pair (x_i, x_{i+r/2}) turns by the
+//! position's angle i.
+
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
+
+struct Rope;
+
+/// Rotates `x` [node, head, d_head] by `cos` and `sin` [node, d_rotary / 2].
+pub fn rope(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op3_no_bwd(cos, sin, &Rope)
+}
+
+impl CustomOp3 for Rope {
+    fn name(&self) -> &'static str {
+        "rope"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        cos: &CpuStorage,
+        cos_layout: &Layout,
+        sin: &CpuStorage,
+        sin_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (_, heads, d_head) = x_layout.shape().dims3()?;
+        let half = cos_layout.shape().dims2()?.1;
+        let x = super::values(x, x_layout)?;
+        let (cos, sin) = (super::values(cos, cos_layout)?, super::values(sin, sin_layout)?);
+        let width = heads * d_head;
+        let rows = super::rows_per_task(width);
+        let arch = pulp::Arch::new();
+        // SAFETY: the chunks cover all of the output, and each head is written whole: two rotated halves
+        // and the rest.
+        let out = unsafe {
+            super::filled(x.len(), |out| {
+                let tables = cos.par_chunks(rows * half).zip(sin.par_chunks(rows * half));
+                out.par_chunks_mut(rows * width).zip(x.par_chunks(rows * width)).zip(tables).for_each(
+                    |((out, x), (cos, sin))| {
+                        arch.dispatch(|| {
+                            let tables = cos.chunks_exact(half).zip(sin.chunks_exact(half));
+                            let nodes = out.chunks_exact_mut(width).zip(x.chunks_exact(width));
+                            for ((out, x), (cos, sin)) in nodes.zip(tables) {
+                                for (out, x) in out.chunks_exact_mut(d_head).zip(x.chunks_exact(d_head)) {
+                                    let (x1, x2) = (&x[..half], &x[half..2 * half]);
+                                    let (out1, rest) = out.split_at_mut(half);
+                                    let (out2, through) = rest.split_at_mut(half);
+                                    for i in 0..half {
+                                        out1[i].write(x1[i] * cos[i] - x2[i] * sin[i]);
+                                        out2[i].write(x2[i] * cos[i] + x1[i] * sin[i]);
+                                    }
+                                    for (out, x) in through.iter_mut().zip(&x[2 * half..]) {
+                                        out.write(*x);
+                                    }
+                                }
+                            }
+                        });
+                    },
+                );
+            })
+        };
+        Ok((CpuStorage::F32(out), x_layout.shape().clone()))
+    }
+}
