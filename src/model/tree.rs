@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use super::tap::Tap;
 use crate::error::{Error, Result};
 
 /// Sequences of tokens, packed.
@@ -50,6 +51,14 @@ impl TokenTree {
         let mut tree = Self { rows: vec![Vec::new(); sequences.len()], ..Self::default() };
         tree.extend(sequences)?;
         Ok(tree)
+    }
+
+    /// Shared, unless the tap may edit: then what rows share may come to differ.
+    ///
+    /// # Errors
+    /// Where a sequence is empty or none is given.
+    pub fn for_tap(sequences: &[Vec<u32>], tap: &dyn Tap) -> Result<Self> {
+        if tap.edits() { Self::separate(sequences) } else { Self::shared(sequences) }
     }
 
     /// Adds the sequences in `order` (sorted, equal up to `depth`) below the runs in `prefix`.

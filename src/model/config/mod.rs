@@ -7,6 +7,7 @@
 pub mod gguf;
 pub mod hf;
 
+use super::site::{Point, Site};
 use crate::error::{Error, Result};
 
 /// Shape and arithmetic of one decoder.
@@ -203,6 +204,37 @@ impl ArchConfig {
             add("unembed.weight".into(), &[self.vocab_size, d]);
         }
         specs
+    }
+
+    /// Every site that a decoder of this shape has, in the order of a forward.
+    pub fn sites(&self) -> Vec<Site> {
+        let has = |point: &&Point| match point {
+            Point::PosEmbed => self.learned_positions,
+            Point::ResidMid => !self.parallel_residual,
+            Point::MlpPreLinear => self.gated,
+            Point::Ln1PostScale
+            | Point::Ln1PostNormalized
+            | Point::Ln2PostScale
+            | Point::Ln2PostNormalized => self.post_norms,
+            _ => true,
+        };
+        let rotated = |layer: usize, point: &Point| match point {
+            Point::RotQ | Point::RotK => self.layers[layer].rope.is_some(),
+            _ => true,
+        };
+        let (inside, outside): (Vec<&Point>, Vec<&Point>) =
+            Point::ALL.iter().filter(has).partition(|point| point.in_block());
+        let (after, before): (Vec<&Point>, Vec<&Point>) =
+            outside.into_iter().partition(|point| **point >= Point::LnFinalScale);
+        let blocks = (0..self.n_layers()).flat_map(|layer| {
+            inside
+                .iter()
+                .filter(move |point| rotated(layer, point))
+                .map(move |&&point| Site::block(layer, point))
+        });
+        let global =
+            |points: Vec<&Point>| points.into_iter().map(|&point| Site::global(point)).collect::<Vec<_>>();
+        global(before).into_iter().chain(blocks).chain(global(after)).collect()
     }
 
     /// Number of layers.

@@ -1,4 +1,4 @@
-//! Root-mean-square norm of each row: `x / sqrt(mean(x²) + eps) · (weight + offset)`.
+//! Root-mean-square norm of each row: `x / sqrt(mean(x²) + eps) · weight`.
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
@@ -7,12 +7,11 @@ use super::math::sum_of_squares;
 
 struct RmsNorm {
     eps: f32,
-    offset: f32,
 }
 
 /// Normalises the last axis of `x` [.., d] with `weight` [d].
-pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64, offset: f64) -> Result<Tensor> {
-    let op = RmsNorm { eps: eps as f32, offset: offset as f32 };
+pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
+    let op = RmsNorm { eps: eps as f32 };
     x.contiguous()?.apply_op2_no_bwd(weight, &op)
 }
 
@@ -30,7 +29,6 @@ impl CustomOp2 for RmsNorm {
     ) -> Result<(CpuStorage, Shape)> {
         let (x, weight) = (super::values(x, x_layout)?, super::values(weight, weight_layout)?);
         let d = weight.len();
-        let weight: Vec<f32> = weight.iter().map(|w| w + self.offset).collect();
         let task = super::rows_per_task(d) * d;
         let arch = pulp::Arch::new();
         // SAFETY: the chunks cover all of the output, row by row.
@@ -40,7 +38,7 @@ impl CustomOp2 for RmsNorm {
                     arch.dispatch(|| {
                         for (out, x) in out.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
                             let factor = 1.0 / (sum_of_squares(x) / d as f32 + self.eps).sqrt();
-                            for ((out, x), w) in out.iter_mut().zip(x).zip(&weight) {
+                            for ((out, x), w) in out.iter_mut().zip(x).zip(weight) {
                                 out.write(x * factor * w);
                             }
                         }
