@@ -148,6 +148,11 @@ impl Activation {
         if self.is_packed { self.grid.pad(&self.value) } else { Ok(self.value.clone()) }
     }
 
+    /// True where the second axis is the position; scores and patterns have a query and a key axis.
+    pub fn has_positions(&self) -> bool {
+        self.is_packed
+    }
+
     /// The rows and positions that the value covers.
     pub fn grid(&self) -> &Arc<Grid> {
         &self.grid

@@ -1,0 +1,75 @@
+//! Which positions of each prompt an analysis looks at.
+
+use crate::error::{Error, Result};
+
+/// Positions of a row, resolved against its length.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Positions {
+    /// Every position.
+    #[default]
+    All,
+    /// The last position of each row.
+    Last,
+    /// The same positions in each row; negative ones count from its end.
+    At(Vec<i64>),
+    /// Positions of its own for each row.
+    PerRow(Vec<Vec<usize>>),
+}
+
+impl Positions {
+    /// The positions of row `row`, which has `len` positions.
+    ///
+    /// # Errors
+    /// Where a position lies outside the row.
+    pub fn of(&self, row: usize, len: usize) -> Result<Vec<usize>> {
+        let outside = |position: i64| {
+            Err(Error::new(format!("prompt {row} has no position {position}"))
+                .hint(format!("it has {len} tokens: 0–{} or, from the end, -1 to -{len}", len.saturating_sub(1))))
+        };
+        match self {
+            Self::All => Ok((0..len).collect()),
+            Self::Last => Ok(len.checked_sub(1).into_iter().collect()),
+            Self::At(positions) => positions
+                .iter()
+                .map(|&position| {
+                    let from_start = if position < 0 { position.saturating_add(len as i64) } else { position };
+                    match usize::try_from(from_start) {
+                        Ok(found) if found < len => Ok(found),
+                        _ => outside(position),
+                    }
+                })
+                .collect(),
+            Self::PerRow(rows) => match rows.get(row) {
+                None => Err(Error::new(format!("positions are given for {} prompts, not for prompt {row}", rows.len()))),
+                Some(positions) => match positions.iter().find(|&&position| position >= len) {
+                    Some(&position) => outside(position as i64),
+                    None => Ok(positions.clone()),
+                },
+            },
+        }
+    }
+
+    /// (row, position) pairs of rows with these `lengths`, row by row.
+    ///
+    /// # Errors
+    /// Where a position lies outside a row.
+    pub fn cells(&self, lengths: &[usize]) -> Result<Vec<(usize, usize)>> {
+        let mut cells = Vec::new();
+        for (row, &len) in lengths.iter().enumerate() {
+            cells.extend(self.of(row, len)?.into_iter().map(|position| (row, position)));
+        }
+        Ok(cells)
+    }
+
+    /// A factor of 1 at these positions and 0 elsewhere, for `width` positions a row: row by row.
+    ///
+    /// # Errors
+    /// Where a position lies outside a row.
+    pub fn mask(&self, lengths: &[usize], width: usize) -> Result<Vec<f32>> {
+        let mut mask = vec![0f32; lengths.len() * width];
+        for (row, position) in self.cells(lengths)? {
+            mask[row * width + position] = 1.0;
+        }
+        Ok(mask)
+    }
+}
