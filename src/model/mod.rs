@@ -6,3 +6,4 @@ mod kernels;
 pub mod site;
 pub mod tap;
 pub mod tree;
+pub mod weights;
