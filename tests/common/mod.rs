@@ -1,0 +1,78 @@
+//! What several test files share.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use candle_core::{DType, Device, Tensor};
+use mora::model::config::ArchConfig;
+use mora::model::decoder::Decoder;
+use mora::model::weights::bytes::FileBytes;
+use mora::model::weights::store::Store;
+use mora::model::weights::{Dialect, Weights, safetensors};
+
+/// The folder of a family's fixture.
+pub fn family(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/families").join(name)
+}
+
+/// The names of all family fixtures.
+pub fn families() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/families");
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert!(names.len() >= 9, "the families' fixtures are not there");
+    names
+}
+
+/// The decoder of a fixture folder, described by `config`.
+pub fn decoder(folder: &Path, config: &str) -> Decoder {
+    let json: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(folder.join(config)).unwrap()).unwrap();
+    let config = ArchConfig::from_hf(&json).unwrap();
+    let mut store = Store::default();
+    let index = folder.join("model.safetensors.index.json");
+    let files = match index.exists() {
+        true => safetensors::shards(&FileBytes::open(&index).unwrap()).unwrap(),
+        false => vec!["model.safetensors".to_string()],
+    };
+    for file in files {
+        safetensors::add(&mut store, FileBytes::open(&folder.join(file)).unwrap()).unwrap();
+    }
+    let mut weights = Weights::load(&store, Dialect::HuggingFace, &config, DType::F32, &Device::Cpu).unwrap();
+    Decoder::new(config, &mut weights).unwrap()
+}
+
+/// What transformers computed for a fixture: see `tests/fixtures/make_families.py`.
+pub struct Reference {
+    pub tensors: HashMap<String, Tensor>,
+    pub sequences: Vec<Vec<u32>>,
+}
+
+impl Reference {
+    pub fn of(folder: &Path) -> Self {
+        let tensors =
+            candle_core::safetensors::load(folder.join("reference.safetensors"), &Device::Cpu).unwrap();
+        let sequences = (0..)
+            .map_while(|i| tensors.get(&format!("tokens.{i}")))
+            .map(|tokens| tokens.to_dtype(DType::U32).unwrap().to_vec1().unwrap())
+            .collect();
+        Self { tensors, sequences }
+    }
+}
+
+/// The largest difference between two tensors; equal infinities do not differ.
+pub fn distance(a: &Tensor, b: &Tensor) -> f32 {
+    assert_eq!(a.dims(), b.dims());
+    let flat = |t: &Tensor| t.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    flat(a)
+        .iter()
+        .zip(flat(b))
+        .map(|(&a, b)| if a == b { 0.0 } else { (a - b).abs() })
+        .fold(0.0, |max, d| if d.is_nan() || d > max { d } else { max })
+}
