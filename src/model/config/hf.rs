@@ -1,1 +1,0 @@
-//! Reading an [`ArchConfig`](super::ArchConfig) from a Hugging Face `config.json`.
