@@ -15,5 +15,6 @@ pub mod pass;
 pub mod rope;
 pub mod site;
 pub mod tap;
+pub mod tokenizer;
 pub mod tree;
 pub mod weights;

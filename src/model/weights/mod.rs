@@ -25,7 +25,8 @@ use super::config::ArchConfig;
 use crate::error::{Error, Result, did_you_mean};
 use crate::{interrupt, progress};
 
-/// The weights of one decoder, by canonical name.
+/// The weights of one decoder, by canonical name, on their way from files into a decoder.
+#[derive(Debug, Default)]
 pub struct Weights {
     label: String,
     tensors: HashMap<String, Tensor>,
@@ -80,9 +81,9 @@ impl Weights {
         plan::has_unembed(store, dialect, config)
     }
 
-    /// Weights made elsewhere, by canonical name; `label` says in errors where they came from.
-    pub fn from_tensors(label: &str, tensors: HashMap<String, Tensor>) -> Self {
-        Self { label: label.to_owned(), tensors }
+    /// Weights that are at hand already.
+    pub fn new(tensors: HashMap<String, Tensor>) -> Self {
+        Self { label: "weights".to_owned(), tensors }
     }
 
     /// Takes a weight out, so that no second copy of it stays alive.
