@@ -96,14 +96,9 @@ impl<T, E: Into<Error>> Context<T> for std::result::Result<T, E> {
 
 impl From<candle_core::Error> for Error {
     fn from(error: candle_core::Error) -> Self {
-        // An error of our own that passed through a candle custom op comes back as it was, and
         // candle's backtrace (present where RUST_BACKTRACE is set) is left behind.
         match error {
             candle_core::Error::WithBacktrace { inner, .. } => Self::from(*inner),
-            candle_core::Error::Wrapped(inner) => match inner.downcast::<Error>() {
-                Ok(own) => *own,
-                Err(other) => Self::new(other.to_string()),
-            },
             other => Self::new(other.to_string()),
         }
     }
