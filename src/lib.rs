@@ -5,9 +5,13 @@
 //! and [`plot`] know nothing of each other; [`interp`] stands on [`model`]; [`script`] binds them all
 //! and is the only room that names Rhai; [`cli`] is the only room that touches the terminal.
 
+pub mod device;
 pub mod error;
 pub mod interrupt;
 pub mod model;
 pub mod progress;
+pub mod random;
+pub mod script;
+pub mod tensor;
 
 pub use error::{Error, Result};

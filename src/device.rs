@@ -1,0 +1,103 @@
+//! The names of devices and number formats, as users give them.
+
+use candle_core::{DType, Device};
+
+use crate::error::{Error, Result, did_you_mean};
+
+/// The device called `name`: `cpu`, `cuda`, `cuda:1`, `metal`.
+///
+/// # Errors
+/// The name is unknown, this build lacks the device's feature, or the device is not there.
+pub fn device(name: &str) -> Result<Device> {
+    let (kind, ordinal) = match name.split_once(':') {
+        None => (name, 0),
+        Some((kind, number)) => (
+            kind,
+            number.parse::<usize>().map_err(|_| {
+                Error::new(format!(
+                    "device \"{name}\": expected a number after the colon, found \"{number}\""
+                ))
+            })?,
+        ),
+    };
+    let built_in = |feature: &str, present: bool| match present {
+        true => Ok(()),
+        false => Err(Error::new(format!("this build of mora knows no {kind} devices"))
+            .hint(format!("build it with `cargo install mora --features {feature}`"))),
+    };
+    match kind {
+        "cpu" if ordinal == 0 => Ok(Device::Cpu),
+        "cuda" => {
+            built_in("cuda", candle_core::utils::cuda_is_available())?;
+            Device::new_cuda(ordinal).map_err(|error| Error::from(error).within(name))
+        }
+        "metal" => {
+            built_in("metal", candle_core::utils::metal_is_available())?;
+            Device::new_metal(ordinal).map_err(|error| Error::from(error).within(name))
+        }
+        _ => Err(Error::new(format!("unknown device \"{name}\", expected cpu, cuda:N or metal"))),
+    }
+}
+
+/// The name of a device, as [`device`] reads it.
+pub fn device_name(device: &Device) -> String {
+    match device.location() {
+        candle_core::DeviceLocation::Cpu => "cpu".into(),
+        candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+        candle_core::DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
+    }
+}
+
+const DTYPES: [(&str, DType); 13] = [
+    ("f32", DType::F32),
+    ("f64", DType::F64),
+    ("f16", DType::F16),
+    ("bf16", DType::BF16),
+    ("i64", DType::I64),
+    ("i32", DType::I32),
+    ("i16", DType::I16),
+    ("u32", DType::U32),
+    ("u8", DType::U8),
+    ("float32", DType::F32),
+    ("float64", DType::F64),
+    ("float16", DType::F16),
+    ("bfloat16", DType::BF16),
+];
+
+/// The number format called `name`: `f32`, `bf16`, `f16`, `f64`, `i64`, `u32`, `u8`, …
+///
+/// # Errors
+/// The name is unknown.
+pub fn dtype(name: &str) -> Result<DType> {
+    DTYPES.iter().find(|(known, _)| *known == name).map(|(_, dtype)| *dtype).ok_or_else(|| {
+        let error =
+            Error::new(format!("unknown dtype \"{name}\", expected f32, f64, f16, bf16, i64, u32 or u8"));
+        match did_you_mean(name, DTYPES.iter().map(|(known, _)| *known)) {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_dtypes_are_candles_own() {
+        for (name, dtype_of_name) in &DTYPES[..9] {
+            assert_eq!(dtype_of_name.as_str(), *name);
+            assert_eq!(dtype(name).unwrap(), *dtype_of_name);
+        }
+        assert!(dtype("float8").is_err());
+    }
+
+    #[test]
+    fn a_device_that_is_not_there_says_so() {
+        assert!(device("cpu").unwrap().is_cpu());
+        assert_eq!(device_name(&device("cpu").unwrap()), "cpu");
+        assert!(device("cuda:x").unwrap_err().what().contains("number after the colon"));
+        assert!(device("tpu").unwrap_err().what().contains("unknown device"));
+    }
+}

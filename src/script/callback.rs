@@ -1,0 +1,61 @@
+//! A script's functions, called by the core in the middle of its work.
+//!
+//! The core knows only the crate's [`Error`]. A closure that fails throws a script error with a place
+//! and a call trace; [`Callbacks`] keeps it aside while the core unwinds, and gives it back at the end.
+//!
+//! ```ignore
+//! let callbacks = Callbacks::new(&call);
+//! let result = core::sweep(|value| callbacks.call::<f64>(&closure, (value,)));
+//! callbacks.settle(result)
+//! ```
+
+use std::cell::RefCell;
+
+use rhai::{Dynamic, EvalAltResult, FnPtr, FuncArgs, NativeCallContext};
+
+use crate::error::{Error, Result};
+use crate::script::error::{ScriptResult, is_interrupt};
+use crate::script::value::{FromScript, from_script};
+
+/// Calls script functions for the core.
+pub struct Callbacks<'a> {
+    call: &'a NativeCallContext<'a>,
+    failure: RefCell<Option<Box<EvalAltResult>>>,
+}
+
+impl<'a> Callbacks<'a> {
+    /// Calls made on behalf of the binding that was called as `call`.
+    pub fn new(call: &'a NativeCallContext<'a>) -> Self {
+        Self { call, failure: RefCell::new(None) }
+    }
+
+    /// Calls `function` and converts what it returns.
+    ///
+    /// # Errors
+    /// The function failed (what it threw waits for [`Callbacks::settle`]) or returned another type.
+    pub fn call<T: FromScript>(&self, function: &FnPtr, args: impl FuncArgs) -> Result<T> {
+        match function.call_within_context::<Dynamic>(self.call, args) {
+            Ok(value) => from_script("the function's result", &value),
+            Err(failure) => {
+                let error = match is_interrupt(&failure) {
+                    true => Error::interrupted(),
+                    false => Error::new(failure.to_string()),
+                };
+                self.failure.borrow_mut().get_or_insert(failure);
+                Err(error)
+            }
+        }
+    }
+
+    /// The core's result for the script: where a callback failed, the error is the callback's own.
+    ///
+    /// # Errors
+    /// The core's, or the callback's.
+    pub fn settle<T>(self, result: Result<T>) -> ScriptResult<T> {
+        match (result, self.failure.into_inner()) {
+            (Ok(value), _) => Ok(value),
+            (Err(_), Some(failure)) => Err(failure),
+            (Err(error), None) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! A script's error as people read it: what went wrong, where, how to mend it, and who called whom.
+
+mod explain;
+mod text;
+
+use std::fmt;
+
+use rhai::{EvalAltResult, Position};
+
+use crate::script::registry::Registry;
+use crate::script::source::Sources;
+
+/// A place in a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The text's name.
+    pub source: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Character in the line, from 1.
+    pub column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.source, self.line, self.column)
+    }
+}
+
+/// A call that was under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// `in function f`, `in a closure`, `in module mora:ipd`.
+    pub what: String,
+    /// Where it was called.
+    pub called_at: Option<Place>,
+}
+
+/// A rendered error.
+#[derive(Debug, Clone)]
+pub struct Diagnostic {
+    /// What went wrong.
+    pub message: String,
+    /// Where.
+    pub place: Option<Place>,
+    /// The line there, and the width of the token, in characters.
+    pub excerpt: Option<(String, usize)>,
+    /// How to mend it.
+    pub hints: Vec<String>,
+    /// The calls under way, innermost first.
+    pub trace: Vec<Frame>,
+}
+
+impl Diagnostic {
+    /// Explains `error`, which ended the script called `source`.
+    pub fn new(error: &EvalAltResult, source: &str, sources: &Sources, registry: &Registry) -> Self {
+        let mut trace = Vec::new();
+        let (innermost, source) = unwind(error, source, &mut trace);
+        trace.reverse();
+        let place = place(source, innermost.position());
+        let text = sources.get(source).map(|source| source.text).unwrap_or_default();
+        let in_function = trace.first().is_some_and(|frame| frame.what.starts_with("in function"));
+        let (message, hints) =
+            explain::explain(innermost, &explain::Scene { registry, text: &text, in_function });
+        let excerpt = place.as_ref().and_then(|place| {
+            let line = sources.line(&place.source, place.line)?;
+            let width = text::token_width(&line, place.column);
+            Some((line, width))
+        });
+        Self { message, place, excerpt, hints, trace }
+    }
+
+    /// An error that no place in a script caused.
+    pub fn of_core(error: &crate::error::Error) -> Self {
+        Self {
+            message: error.what().to_owned(),
+            place: None,
+            excerpt: None,
+            hints: error.help().map(str::to_owned).into_iter().collect(),
+            trace: Vec::new(),
+        }
+    }
+}
+
+/// Goes through calls and imports to the error itself; gives it with the name of the text it lies in.
+fn unwind<'a>(
+    error: &'a EvalAltResult,
+    source: &'a str,
+    trace: &mut Vec<Frame>,
+) -> (&'a EvalAltResult, &'a str) {
+    match error {
+        EvalAltResult::ErrorInFunctionCall(name, defined_in, inner, position) => {
+            let what = match name.starts_with("anon$") {
+                true => "in a closure".to_owned(),
+                false => format!("in function {name}"),
+            };
+            trace.push(Frame { what, called_at: place(source, *position) });
+            let source = if defined_in.is_empty() { source } else { defined_in };
+            unwind(inner, source, trace)
+        }
+        EvalAltResult::ErrorInModule(name, inner, position) => {
+            trace.push(Frame { what: format!("in module {name}"), called_at: place(source, *position) });
+            unwind(inner, name, trace)
+        }
+        error => (error, source),
+    }
+}
+
+fn place(source: &str, position: Position) -> Option<Place> {
+    // Column 0 is the end of the line before: Rhai's place for what is missing.
+    let line = position.line()?;
+    Some(Place { source: source.to_owned(), line, column: position.position().unwrap_or(1) })
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.message.replace('\n', "\n       "))?;
+        let margin = self.place.as_ref().map_or(1, |place| place.line.to_string().len());
+        let blank = " ".repeat(margin);
+        if let Some(place) = &self.place {
+            write!(f, "\n{blank}--> {place}")?;
+            if let Some((line, width)) = &self.excerpt {
+                // Tabs stay tabs, so that the caret stands under its token.
+                let lead: String =
+                    line.chars().take(place.column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+                write!(f, "\n{blank} |\n{} | {line}\n{blank} | {lead}{}", place.line, "^".repeat(*width))?;
+            }
+        }
+        for hint in &self.hints {
+            write!(f, "\n{blank} = hint: {}", hint.replace('\n', &format!("\n{blank}         ")))?;
+        }
+        const SHOWN: usize = 8;
+        for (index, frame) in self.trace.iter().enumerate() {
+            // A deep recursion shows its ends.
+            if self.trace.len() > 2 * SHOWN && index == SHOWN {
+                write!(f, "\n{blank} = … {} more calls", self.trace.len() - 2 * SHOWN)?;
+            }
+            if self.trace.len() > 2 * SHOWN && (SHOWN..self.trace.len() - SHOWN).contains(&index) {
+                continue;
+            }
+            match &frame.called_at {
+                Some(place) => write!(f, "\n{blank} = {}, from {place}", frame.what)?,
+                None => write!(f, "\n{blank} = {}", frame.what)?,
+            }
+        }
+        Ok(())
+    }
+}

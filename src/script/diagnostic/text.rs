@@ -1,0 +1,149 @@
+//! What a diagnostic reads from a script's text: tokens under a caret, names, functions.
+//!
+//! Rhai gives places as points and drops names once a script runs, so the text is looked at again.
+
+use std::collections::BTreeSet;
+
+/// Number of characters of the token that begins at character `column` (from 1) of `line`; at least 1.
+pub fn token_width(line: &str, column: usize) -> usize {
+    let rest: Vec<char> = line.chars().skip(column.saturating_sub(1)).collect();
+    let run = |test: &dyn Fn(char) -> bool| rest.iter().take_while(|c| test(**c)).count();
+    let width = match rest.first() {
+        None => 1,
+        Some(c) if is_name(*c) => run(&|c| is_name(c)),
+        Some(quote @ ('"' | '`')) => {
+            let mut escaped = false;
+            let end = rest.iter().skip(1).position(|c| {
+                let closes = c == quote && !escaped;
+                escaped = *c == '\\' && !escaped;
+                closes
+            });
+            end.map_or(rest.len(), |end| end + 2)
+        }
+        Some('(' | ')' | '[' | ']' | '{' | '}' | ',' | ';') => 1,
+        Some(_) => run(&|c| "+-*/%=<>!&|^.~?:#".contains(c)),
+    };
+    width.max(1)
+}
+
+fn is_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// A text without its comments and the insides of its strings.
+fn code(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (c, chars.peek()) {
+            ('/', Some('/')) => while chars.next_if(|c| *c != '\n').is_some() {},
+            ('/', Some('*')) => {
+                let mut last = ' ';
+                for c in chars.by_ref() {
+                    if last == '*' && c == '/' {
+                        break;
+                    }
+                    last = c;
+                }
+            }
+            ('"', _) => {
+                let mut escaped = false;
+                for c in chars.by_ref() {
+                    if c == '"' && !escaped {
+                        break;
+                    }
+                    escaped = c == '\\' && !escaped;
+                }
+                out.push(' ');
+            }
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// Names that a script declares with `let`, `const`, `for` or `import … as`, and its parameters.
+pub fn declared_names(text: &str) -> BTreeSet<String> {
+    let code = code(text);
+    let mut names = BTreeSet::new();
+    let mut expect = false;
+    let mut word = String::new();
+    let mut words = Vec::new();
+    for c in code.chars().chain([' ']) {
+        if is_name(c) {
+            word.push(c);
+        } else if !word.is_empty() {
+            words.push(std::mem::take(&mut word));
+        }
+    }
+    for word in words {
+        if matches!(word.as_str(), "let" | "const" | "for" | "as") {
+            expect = true;
+        } else if std::mem::take(&mut expect) {
+            names.insert(word);
+        }
+    }
+    // Parameters of closures and functions: names between bars, or between a function's parentheses.
+    for (index, part) in code.split('|').enumerate() {
+        let is_list = part.chars().all(|c| is_name(c) || c == ',' || c.is_whitespace());
+        if index % 2 == 1 && is_list {
+            names.extend(part.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned));
+        }
+    }
+    for (_, params) in functions(text) {
+        names.extend(params);
+    }
+    names.retain(|name| !name.starts_with(|c: char| c.is_ascii_digit()));
+    names
+}
+
+/// Functions that a text defines, with their parameters.
+pub fn functions(text: &str) -> Vec<(String, Vec<String>)> {
+    let code = code(text);
+    let mut found = Vec::new();
+    for (start, _) in code.match_indices("fn ") {
+        if code[..start].ends_with(is_name) {
+            continue;
+        }
+        let rest = code[start + 3..].trim_start();
+        let Some((name, rest)) = rest.split_once('(') else { continue };
+        let Some((params, _)) = rest.split_once(')') else { continue };
+        let name = name.trim().rsplit('.').next().unwrap_or(name.trim());
+        if !name.is_empty() && name.chars().all(is_name) {
+            let params = params.split(',').map(str::trim).filter(|param| !param.is_empty());
+            found.push((name.to_owned(), params.map(str::to_owned).collect()));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_caret_spans_the_token() {
+        let line = r#"let näme = foo("a \" b") >= 3;"#;
+        assert_eq!(token_width(line, 5), 4);
+        assert_eq!(token_width(line, 12), 3);
+        assert_eq!(token_width(line, 16), 8);
+        assert_eq!(token_width(line, 26), 2);
+        assert_eq!(token_width(line, 99), 1);
+    }
+
+    #[test]
+    fn names_and_functions_are_read_from_code_alone() {
+        let text = r#"
+            // let not_this = 1;
+            import "ipd" as ipd;
+            let text = "let nor_this = 2";
+            for item in [1] { }
+            const LIMIT = 3;
+            fn double(value, times) { value * times }
+            let f = |x, y| x + y;
+        "#;
+        let names: Vec<String> = declared_names(text).into_iter().collect();
+        assert_eq!(names, ["LIMIT", "f", "ipd", "item", "text", "times", "value", "x", "y"]);
+        assert_eq!(functions(text), [("double".to_owned(), vec!["value".to_owned(), "times".to_owned()])]);
+    }
+}

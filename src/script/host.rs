@@ -1,0 +1,238 @@
+//! The engine with everything in it: makes one, runs a script, explains what went wrong.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use candle_core::{DType, Device};
+use rhai::{AST, Dynamic, Engine, EvalAltResult, Scope};
+
+use crate::device::device_name;
+use crate::error::{Error, Result};
+use crate::interrupt;
+use crate::script::bind;
+use crate::script::context::{Context, Output, Parts};
+use crate::script::diagnostic::Diagnostic;
+use crate::script::error::{ScriptResult, is_interrupt};
+use crate::script::library::Script;
+use crate::script::registry::Registry;
+use crate::script::resolver::Resolver;
+use crate::script::run::{Outcome, Run, Surroundings, sha256};
+use crate::script::settings::{Settings, declared};
+
+/// Script functions may call each other this deep. A call takes about 10 kB of stack in a debug build;
+/// [`STACK`] holds twice as many.
+const CALL_DEPTH: usize = 200;
+
+/// Expressions may nest this deep, at the top of a script and in functions.
+const EXPRESSION_DEPTH: usize = 256;
+
+/// Stack in bytes that a thread needs to run scripts.
+pub const STACK: usize = 64 << 20;
+
+/// How a script runs.
+pub struct Options {
+    /// Where the script's words go.
+    pub output: Box<dyn Output>,
+    /// Settings given from outside, as key and text.
+    pub settings: BTreeMap<String, String>,
+    /// The output folder; `out/<script>` where none is given.
+    pub folder: Option<PathBuf>,
+    /// Seed of random numbers.
+    pub seed: u64,
+    /// Device that models and tensors live on.
+    pub device: Device,
+    /// Number format of weights.
+    pub dtype: DType,
+    /// No remarks.
+    pub quiet: bool,
+}
+
+/// A script that failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// Why and where.
+    pub diagnostic: Box<Diagnostic>,
+    /// It was stopped from outside.
+    pub interrupted: bool,
+}
+
+/// The engine with everything in it.
+pub struct Host {
+    engine: Engine,
+    context: Context,
+    registry: OnceCell<Registry>,
+}
+
+impl Host {
+    /// A host for `script`.
+    pub fn new(script: &Script, options: Options) -> Self {
+        let surroundings = Surroundings {
+            script: script.name.clone(),
+            script_sha256: sha256(script.text.as_bytes()),
+            seed: options.seed,
+            device: device_name(&options.device),
+            dtype: options.dtype.as_str().to_owned(),
+        };
+        let folder = options.folder.unwrap_or_else(|| PathBuf::from("out").join(&script.name));
+        let context = Context::new(Parts {
+            output: options.output,
+            settings: Settings::new(options.settings),
+            run: Run::begin(folder, surroundings),
+            seed: options.seed,
+            device: options.device,
+            dtype: options.dtype,
+            quiet: options.quiet,
+        });
+        context.sources().insert(&script.source, &script.text, script.folder.as_deref());
+        Self { engine: engine(&context), context, registry: OnceCell::new() }
+    }
+
+    /// The run that scripts of this host take part in.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Runs `script` to its end and writes the run's record.
+    ///
+    /// # Errors
+    /// The script does not compile, was given a setting that it does not have, or failed.
+    pub fn run(&self, script: &Script) -> Result<(), Failure> {
+        let result = self.run_unrecorded(script).map_err(|error| self.failure(&error, &script.source));
+        let outcome = match &result {
+            Ok(()) => Outcome::Completed,
+            Err(failure) if failure.interrupted => Outcome::Interrupted,
+            Err(_) => Outcome::Failed,
+        };
+        let recorded = self.context.run().finish(outcome, &self.context.settings().values());
+        result.and(recorded.map_err(|error| Failure {
+            diagnostic: Box::new(Diagnostic::of_core(&error)),
+            interrupted: error.is_interrupt(),
+        }))
+    }
+
+    fn run_unrecorded(&self, script: &Script) -> ScriptResult<()> {
+        let ast = self.compile(script)?;
+        self.check_settings(&ast)?;
+        self.engine.run_ast(&ast)?;
+        Ok(self.context.settings().check_used()?)
+    }
+
+    fn compile(&self, script: &Script) -> ScriptResult<AST> {
+        let mut ast = self.engine.compile(&script.text)?;
+        ast.set_source(&script.source);
+        Ok(ast)
+    }
+
+    /// Finds misspelt settings in the script and the modules it imports, before any work is done.
+    fn check_settings(&self, ast: &AST) -> ScriptResult<()> {
+        let resolver = Resolver::new(self.context.clone());
+        let mut found = declared(ast);
+        let mut open: Vec<(Option<String>, String)> =
+            found.imports.iter().map(|path| (ast.source().map(str::to_owned), path.clone())).collect();
+        let mut seen = Vec::new();
+        while let Some(import) = open.pop() {
+            if seen.contains(&import) {
+                continue;
+            }
+            // A module that cannot be compiled fails where it is imported, with the place of the import.
+            if let Ok(module) = resolver.compile(&self.engine, import.0.as_deref(), &import.1) {
+                let inner = declared(&module);
+                let importer = module.source().map(str::to_owned);
+                open.extend(inner.imports.iter().map(|path| (importer.clone(), path.clone())));
+                found.settings.extend(inner.settings);
+                found.open |= inner.open;
+            }
+            seen.push(import);
+        }
+        Ok(self.context.settings().check(&found)?)
+    }
+
+    /// Evaluates one input of a session: its variables stay in `scope`, its functions in `functions`.
+    ///
+    /// # Errors
+    /// The input does not compile or failed; `functions` then holds what it held before.
+    pub fn evaluate(
+        &self,
+        name: &str,
+        input: &str,
+        scope: &mut Scope<'static>,
+        functions: &mut AST,
+    ) -> Result<Dynamic, Failure> {
+        let folder = PathBuf::new();
+        self.context.sources().insert(name, input, Some(&folder));
+        let mut evaluate = || -> ScriptResult<Dynamic> {
+            let mut ast = self.engine.compile_with_scope(scope, input)?;
+            ast.set_source(name);
+            let merged = functions.merge(&ast);
+            let result = self.engine.eval_ast_with_scope::<Dynamic>(scope, &merged);
+            if result.is_ok() {
+                *functions = merged.clone_functions_only();
+            }
+            result
+        };
+        evaluate().map_err(|error| self.failure(&error, name))
+    }
+
+    /// True where `input` is the beginning of a statement rather than a whole or a wrong one.
+    pub fn is_incomplete(&self, input: &str) -> bool {
+        use rhai::{LexError, ParseErrorType};
+        match self.engine.compile_with_scope(&Scope::new(), input) {
+            Ok(_) => false,
+            Err(error) => match error.err_type() {
+                ParseErrorType::UnexpectedEOF => true,
+                ParseErrorType::BadInput(LexError::UnterminatedString) => false,
+                ParseErrorType::MissingToken(..) | ParseErrorType::ExprExpected(_) => {
+                    let lines = input.trim_end().lines().count();
+                    error.position().line().is_none_or(|line| line > lines)
+                }
+                _ => false,
+            },
+        }
+    }
+
+    /// What can be called, read at first use.
+    ///
+    /// # Errors
+    /// The engine's metadata cannot be read.
+    pub fn registry(&self) -> Result<&Registry> {
+        if let Some(registry) = self.registry.get() {
+            return Ok(registry);
+        }
+        let registry = Registry::read()?;
+        Ok(self.registry.get_or_init(|| registry))
+    }
+
+    fn failure(&self, error: &EvalAltResult, source: &str) -> Failure {
+        let empty = Registry::default();
+        let registry = self.registry().unwrap_or(&empty);
+        let diagnostic = Diagnostic::new(error, source, self.context.sources(), registry);
+        Failure { diagnostic: Box::new(diagnostic), interrupted: is_interrupt(error) }
+    }
+}
+
+fn engine(context: &Context) -> Engine {
+    let mut engine = Engine::new();
+    engine.set_max_call_levels(CALL_DEPTH);
+    engine.set_max_expr_depths(EXPRESSION_DEPTH, EXPRESSION_DEPTH);
+    // A misspelt variable is found before the script has worked for an hour, a misspelt property when it is read.
+    engine.set_strict_variables(true);
+    engine.set_fail_on_invalid_map_property(true);
+    engine.set_default_tag(Dynamic::from(context.clone()));
+    engine.on_progress(|_| interrupt::requested().then(|| Dynamic::from(Error::interrupted())));
+    let printer = context.clone();
+    engine.on_print(move |text| printer.output().print(text));
+    let printer = context.clone();
+    engine.on_debug(move |text, source, position| {
+        let place = match (source, position.line()) {
+            (Some(source), Some(line)) => format!("{source}:{line}: "),
+            _ => String::new(),
+        };
+        printer.output().print(&format!("{place}{text}"));
+    });
+    engine.set_module_resolver(Resolver::new(context.clone()));
+    for room in bind::ROOMS {
+        engine.register_global_module(room.module().into());
+    }
+    engine
+}

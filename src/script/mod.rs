@@ -1,0 +1,27 @@
+//! The script host: the only room that names Rhai.
+//!
+//! [`Host`] runs a script. The rest of the room serves it: [`context`] is what a binding can ask of the
+//! run, [`options`] and [`value`] turn script values into Rust values, [`callback`] lets the core call
+//! closures, [`registry`] lists everything that can be called, [`diagnostic`] explains errors, and
+//! `bind` holds the bindings, one file for each room of the core. How to write one stands there.
+
+mod bind;
+pub mod callback;
+pub mod context;
+pub mod diagnostic;
+pub mod error;
+pub mod help;
+pub mod host;
+pub mod library;
+pub mod options;
+pub mod registry;
+pub mod resolver;
+pub mod run;
+pub mod settings;
+pub mod source;
+pub mod value;
+
+pub use context::{Context, Output};
+pub use error::ScriptResult;
+pub use host::{Failure, Host};
+pub use library::Script;

@@ -1,0 +1,164 @@
+//! `import "ipd" as ipd`: where modules come from.
+//!
+//! A path is looked for beside the importing script, then in `./stdlib`, then in each folder of
+//! `MORA_PATH`, then in the library inside the program. `./name` and `../name` mean beside the script alone.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rhai::{AST, Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
+
+use crate::error::{Context as _, Error, Result, did_you_mean};
+use crate::script::context::Context;
+use crate::script::error::ScriptResult;
+use crate::script::library::STDLIB;
+
+/// Finds, compiles and keeps modules.
+pub struct Resolver {
+    context: Context,
+    folders: Vec<PathBuf>,
+    modules: RefCell<BTreeMap<String, Shared<Module>>>,
+    /// Modules being loaded, outermost first: an import of one of them is a circle.
+    loading: RefCell<Vec<String>>,
+}
+
+/// A module's text and where it was found.
+struct Found {
+    source: String,
+    text: String,
+    folder: Option<PathBuf>,
+}
+
+impl Resolver {
+    /// A resolver that looks in the working folder's `stdlib` and in `MORA_PATH`.
+    pub fn new(context: Context) -> Self {
+        let mut folders = vec![PathBuf::from("stdlib")];
+        if let Some(paths) = std::env::var_os("MORA_PATH") {
+            folders.extend(std::env::split_paths(&paths).filter(|path| !path.as_os_str().is_empty()));
+        }
+        Self { context, folders, modules: RefCell::default(), loading: RefCell::default() }
+    }
+
+    /// Compiles a module without running it, to read what it declares.
+    ///
+    /// # Errors
+    /// No such module, or its text has a syntax error.
+    pub fn compile(&self, engine: &Engine, importer: Option<&str>, path: &str) -> ScriptResult<AST> {
+        let found = self.find(importer, path)?;
+        self.compile_found(engine, &found, Position::NONE)
+    }
+
+    fn compile_found(&self, engine: &Engine, found: &Found, place: Position) -> ScriptResult<AST> {
+        self.context.sources().insert(&found.source, &found.text, found.folder.as_deref());
+        let mut ast = engine.compile(&found.text).map_err(|error| {
+            Box::new(EvalAltResult::ErrorInModule(found.source.clone(), error.into(), place))
+        })?;
+        ast.set_source(&found.source);
+        Ok(ast)
+    }
+
+    fn find(&self, importer: Option<&str>, path: &str) -> Result<Found> {
+        let beside =
+            importer.and_then(|name| self.context.sources().get(name)).and_then(|source| source.folder);
+        let file = match path.ends_with(".rhai") {
+            true => path.to_owned(),
+            false => format!("{path}.rhai"),
+        };
+        let only_beside = path.starts_with("./") || path.starts_with("../");
+        let mut places: Vec<PathBuf> = beside.iter().map(|folder| join(folder, &file)).collect();
+        if !only_beside {
+            places.extend(self.folders.iter().map(|folder| join(folder, &file)));
+        }
+        for place in &places {
+            if place.is_file() {
+                let text = std::fs::read_to_string(place).within(|| place.display().to_string())?;
+                return Ok(Found {
+                    source: place.display().to_string(),
+                    text,
+                    folder: place.parent().map(Path::to_owned),
+                });
+            }
+        }
+        if let Some((name, text)) = STDLIB.iter().find(|(name, _)| !only_beside && *name == path) {
+            return Ok(Found { source: format!("mora:{name}"), text: (*text).to_owned(), folder: None });
+        }
+        let looked = places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(", ");
+        let error = Error::new(format!("no module \"{path}\""));
+        Err(match did_you_mean(path, STDLIB.iter().map(|(name, _)| *name)) {
+            Some(hint) => error.hint(hint),
+            None if looked.is_empty() => error.hint("it is not in mora's library"),
+            None => error.hint(format!("looked for {looked}, and in mora's library")),
+        })
+    }
+
+    fn load(&self, engine: &Engine, found: &Found, place: Position) -> ScriptResult<Shared<Module>> {
+        if let Some(module) = self.modules.borrow().get(&found.source) {
+            return Ok(module.clone());
+        }
+        let circle = {
+            let loading = self.loading.borrow();
+            let start = loading.iter().position(|name| *name == found.source);
+            start.map(|start| loading[start..].join(" → "))
+        };
+        if let Some(circle) = circle {
+            let circle = format!("modules import each other: {circle} → {}", found.source);
+            return Err(Error::new(circle).into());
+        }
+        let ast = self.compile_found(engine, found, place)?;
+        self.context.run().note_module(&found.source, &found.text);
+        self.loading.borrow_mut().push(found.source.clone());
+        let module = Module::eval_ast_as_new(Scope::new(), &ast, engine);
+        self.loading.borrow_mut().pop();
+        let mut module = module
+            .map_err(|error| Box::new(EvalAltResult::ErrorInModule(found.source.clone(), error, place)))?;
+        module.set_id(&found.source);
+        let module = Shared::new(module);
+        self.modules.borrow_mut().insert(found.source.clone(), module.clone());
+        Ok(module)
+    }
+}
+
+/// `folder` and `file` joined without `./` and `a/../`, so that one file has one name.
+fn join(folder: &Path, file: &str) -> PathBuf {
+    let mut joined = PathBuf::new();
+    for part in folder.join(file).components() {
+        match part {
+            std::path::Component::CurDir => {}
+            std::path::Component::ParentDir if joined.file_name().is_some() => {
+                joined.pop();
+            }
+            part => joined.push(part),
+        }
+    }
+    joined
+}
+
+impl ModuleResolver for Resolver {
+    fn resolve(
+        &self,
+        engine: &Engine,
+        importer: Option<&str>,
+        path: &str,
+        place: Position,
+    ) -> ScriptResult<Shared<Module>> {
+        let found = self.find(importer, path).map_err(|error| {
+            let mut error: Box<EvalAltResult> = error.into();
+            error.set_position(place);
+            error
+        })?;
+        self.load(engine, &found, place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_file_has_one_name() {
+        assert_eq!(join(Path::new("a/b"), "../c.rhai"), Path::new("a/c.rhai"));
+        assert_eq!(join(Path::new(""), "./c.rhai"), Path::new("c.rhai"));
+        assert_eq!(join(Path::new(".."), "../c.rhai"), Path::new("../../c.rhai"));
+    }
+}

@@ -1,0 +1,277 @@
+//! What one run leaves behind: a folder of files, and `run.json` that says how they came about.
+//!
+//! The same run twice gives the same record, its `times` aside.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::path::{Component, Path, PathBuf};
+use std::time::Instant;
+
+use rhai::Dynamic;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Context, Error, Result};
+use crate::script::library::PACKAGES;
+
+/// The record's own name in the output folder.
+const RECORD: &str = "run.json";
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The script came to its end.
+    Completed,
+    /// The script failed.
+    Failed,
+    /// The script was stopped from outside.
+    Interrupted,
+}
+
+/// What the record says of the surroundings, fixed when the run begins.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// The script's name.
+    pub script: String,
+    /// SHA-256 of the script's text, in hexadecimal.
+    pub script_sha256: String,
+    /// Seed of the script's random numbers.
+    pub seed: u64,
+    /// Device that models and tensors live on.
+    pub device: String,
+    /// Number format of weights.
+    pub dtype: String,
+}
+
+/// The output folder of a run and the files written into it.
+#[derive(Debug)]
+pub struct Run {
+    folder: PathBuf,
+    surroundings: Surroundings,
+    files: RefCell<Vec<String>>,
+    modules: RefCell<BTreeMap<String, String>>,
+    models: RefCell<BTreeMap<String, Value>>,
+    begun: Instant,
+    begun_at: chrono::DateTime<chrono::Utc>,
+}
+
+impl Run {
+    /// A run that writes into `folder`, which is made with the first file.
+    pub fn begin(folder: PathBuf, surroundings: Surroundings) -> Self {
+        Self {
+            folder,
+            surroundings,
+            files: RefCell::default(),
+            modules: RefCell::default(),
+            models: RefCell::default(),
+            begun: Instant::now(),
+            begun_at: chrono::Utc::now(),
+        }
+    }
+
+    /// The output folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where a script's file `name` goes; the folder is there afterwards and the record will list the file.
+    ///
+    /// # Errors
+    /// The name leaves the output folder or is the record's own, or the folder cannot be made.
+    pub fn output_path(&self, name: &str) -> Result<PathBuf> {
+        let relative: PathBuf =
+            Path::new(name).components().filter(|part| *part != Component::CurDir).collect();
+        if !relative.components().all(|part| matches!(part, Component::Normal(_))) {
+            return Err(Error::new(format!("\"{name}\" leaves the output folder {}", self.folder.display()))
+                .hint("give a relative path; `--out DIR` chooses another folder"));
+        }
+        if relative.as_os_str().is_empty() || name.ends_with(['/', '\\']) {
+            return Err(Error::new(format!("expected a file name, found \"{name}\"")));
+        }
+        if relative == Path::new(RECORD) {
+            return Err(Error::new(format!("\"{RECORD}\" is the name of the run's own record")));
+        }
+        let path = self.folder.join(&relative);
+        let parent = path.parent().unwrap_or(&self.folder);
+        std::fs::create_dir_all(parent).within(|| parent.display().to_string())?;
+        let listed = relative.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/");
+        let mut files = self.files.borrow_mut();
+        if !files.contains(&listed) {
+            files.push(listed);
+        }
+        Ok(path)
+    }
+
+    /// Notes a module that the script imported.
+    pub fn note_module(&self, source: &str, text: &str) {
+        self.modules.borrow_mut().insert(source.to_owned(), sha256(text.as_bytes()));
+    }
+
+    /// Notes a model or adapter that the script opened: `details` is what identifies it (hashes, revision).
+    pub fn note_model(&self, reference: &str, details: Value) {
+        self.models.borrow_mut().insert(reference.to_owned(), details);
+    }
+
+    /// True where a file was written.
+    pub fn has_files(&self) -> bool {
+        !self.files.borrow().is_empty()
+    }
+
+    /// Writes `run.json`, where the run has written anything.
+    ///
+    /// # Errors
+    /// A file cannot be read again, or the record cannot be written.
+    pub fn finish(&self, outcome: Outcome, settings: &BTreeMap<String, Dynamic>) -> Result<()> {
+        if !self.has_files() {
+            return Ok(());
+        }
+        let record = self.record(outcome, settings)?;
+        let mut file =
+            tempfile::NamedTempFile::new_in(&self.folder).within(|| self.folder.display().to_string())?;
+        serde_json::to_writer_pretty(&mut file, &record)?;
+        file.write_all(b"\n")?;
+        file.persist(self.folder.join(RECORD)).map_err(|error| Error::from(error.error)).within(|| RECORD)?;
+        Ok(())
+    }
+
+    fn record(&self, outcome: Outcome, settings: &BTreeMap<String, Dynamic>) -> Result<Value> {
+        let mut files = Map::new();
+        let mut names = self.files.borrow().clone();
+        names.sort();
+        for name in names {
+            let path = self.folder.join(&name);
+            // A writer that failed leaves no file, and nothing to list.
+            if path.is_file() {
+                let (hash, bytes) = sha256_of_file(&path).within(|| path.display().to_string())?;
+                files.insert(name, json!({ "sha256": hash, "bytes": bytes }));
+            }
+        }
+        let given = &self.surroundings;
+        Ok(json!({
+            "mora": env!("CARGO_PKG_VERSION"),
+            "outcome": match outcome {
+                Outcome::Completed => "completed",
+                Outcome::Failed => "failed",
+                Outcome::Interrupted => "interrupted",
+            },
+            "script": { "name": given.script, "sha256": given.script_sha256 },
+            "modules": table(self.modules.borrow().iter().map(|(name, hash)| (name, json!({ "sha256": hash })))),
+            "settings": table(settings.iter().map(|(name, value)| (name, setting(value)))),
+            "seed": given.seed,
+            "device": given.device,
+            "dtype": given.dtype,
+            "threads": rayon::current_num_threads(),
+            "models": table(self.models.borrow().iter().map(|(name, details)| (name, details.clone()))),
+            "packages": table(PACKAGES.iter().map(|(name, version)| (name, Value::from(*version)))),
+            "files": files,
+            "times": {
+                "begun": self.begun_at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+                "seconds": (self.begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
+            },
+        }))
+    }
+}
+
+fn table<K: ToString>(entries: impl Iterator<Item = (K, Value)>) -> Value {
+    Value::Object(entries.map(|(key, value)| (key.to_string(), value)).collect())
+}
+
+fn setting(value: &Dynamic) -> Value {
+    serde_json::to_value(value).unwrap_or_else(|_| Value::from(value.to_string()))
+}
+
+/// SHA-256 in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// SHA-256 of a file in hexadecimal, and its size in bytes.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn sha256_of_file(path: &Path) -> Result<(String, u64)> {
+    let mut file = std::fs::File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    let mut bytes = 0;
+    loop {
+        let n = file.read(&mut buffer)?;
+        if n == 0 {
+            return Ok((hex(&hasher.finalize()), bytes));
+        }
+        hasher.update(&buffer[..n]);
+        bytes += n as u64;
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn run(folder: &Path) -> Run {
+        let surroundings = Surroundings {
+            script: "look".into(),
+            script_sha256: sha256(b""),
+            seed: 1,
+            device: "cpu".into(),
+            dtype: "f32".into(),
+        };
+        Run::begin(folder.join("look"), surroundings)
+    }
+
+    // Expected: the empty message's digest in FIPS 180-4's example file.
+    #[test]
+    fn the_digest_is_sha_256() {
+        assert_eq!(sha256(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    }
+
+    #[test]
+    fn paths_that_leave_the_folder_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = run(folder.path());
+        for name in ["../x.csv", "/tmp/x.csv", "a/../../x", "", ".", "a/", "run.json", "./run.json"] {
+            assert!(run.output_path(name).is_err(), "{name}");
+        }
+        assert!(!folder.path().join("look").exists());
+        assert_eq!(run.output_path("./sub/x.csv").unwrap(), folder.path().join("look/sub/x.csv"));
+        assert!(folder.path().join("look/sub").is_dir());
+    }
+
+    #[test]
+    fn nothing_written_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        run(folder.path()).finish(Outcome::Completed, &BTreeMap::new()).unwrap();
+        assert!(!folder.path().join("look").exists());
+    }
+
+    #[test]
+    fn the_record_is_the_same_twice_but_for_the_times() {
+        let records: Vec<Value> = [0, 1]
+            .map(|_| {
+                let folder = tempfile::tempdir().unwrap();
+                let run = run(folder.path());
+                std::fs::write(run.output_path("b.txt").unwrap(), b"").unwrap();
+                std::fs::write(run.output_path("a.txt").unwrap(), b"abc").unwrap();
+                run.output_path("never.txt").unwrap();
+                run.note_module("mora:ipd", "text");
+                run.note_model("mora/tiny-ipd", json!({ "sha256": "0" }));
+                let settings = BTreeMap::from([("n".to_owned(), Dynamic::from(3_i64))]);
+                run.finish(Outcome::Completed, &settings).unwrap();
+                let text = std::fs::read_to_string(folder.path().join("look/run.json")).unwrap();
+                let mut record: Value = serde_json::from_str(&text).unwrap();
+                record.as_object_mut().unwrap().remove("times").unwrap();
+                record
+            })
+            .into();
+        assert_eq!(records[0].to_string(), records[1].to_string());
+        assert_eq!(records[0]["files"]["a.txt"]["bytes"], 3);
+        assert_eq!(records[0]["files"].as_object().unwrap().keys().collect::<Vec<_>>(), ["a.txt", "b.txt"]);
+        assert_eq!(records[0]["settings"]["n"], 3);
+    }
+}

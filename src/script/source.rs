@@ -1,0 +1,41 @@
+//! The texts that run: the script, the modules it imports, the lines of a session.
+//!
+//! Diagnostics quote them and the run record hashes them. Each is kept under the name by which Rhai
+//! knows it, which is also how people know it: a path, or `mora:ipd` for a module inside the program.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// One text.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The whole text.
+    pub text: Rc<str>,
+    /// The folder it lies in, for imports relative to it; none for what is inside the program.
+    pub folder: Option<PathBuf>,
+}
+
+/// All texts of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Sources(Rc<RefCell<BTreeMap<String, Source>>>);
+
+impl Sources {
+    /// Keeps a text under `name`; a text of that name is replaced.
+    pub fn insert(&self, name: &str, text: &str, folder: Option<&Path>) {
+        let source = Source { text: text.into(), folder: folder.map(Path::to_owned) };
+        self.0.borrow_mut().insert(name.to_owned(), source);
+    }
+
+    /// The text called `name`.
+    pub fn get(&self, name: &str) -> Option<Source> {
+        self.0.borrow().get(name).cloned()
+    }
+
+    /// Line `line` (from 1) of the text called `name`.
+    pub fn line(&self, name: &str, line: usize) -> Option<String> {
+        let source = self.get(name)?;
+        source.text.lines().nth(line.checked_sub(1)?).map(str::to_owned)
+    }
+}
