@@ -7,6 +7,8 @@
 
 pub mod device;
 pub mod error;
+pub mod frame;
+pub mod interp;
 pub mod interrupt;
 pub mod model;
 pub mod progress;

@@ -84,7 +84,8 @@ pub fn logit_attribution(
         false => shares(decoder, &values, &direction, options)?,
         true => own_norm_shares(decoder, &values, &direction, options)?,
     };
-    let normed = values.at(Site::global(Point::LnFinalNormalized))?.broadcast_mul(&decoder.ln_final().weight)?;
+    let normed =
+        values.at(Site::global(Point::LnFinalNormalized))?.broadcast_mul(&decoder.ln_final().weight)?;
     let normed = match &decoder.ln_final().bias {
         Some(bias) => normed.broadcast_add(bias)?,
         None => normed,
@@ -217,9 +218,7 @@ fn own_norm_shares(
     let n_heads = decoder.config().n_heads;
     let before = |norm: &Option<Norm>, layer, normalized, scale, out| -> Result<Tensor> {
         match norm {
-            Some(_) => {
-                Ok(values.block(layer, normalized)?.broadcast_mul(&values.block(layer, scale)?)?)
-            }
+            Some(_) => Ok(values.block(layer, normalized)?.broadcast_mul(&values.block(layer, scale)?)?),
             None => values.block(layer, out),
         }
     };
@@ -235,7 +234,8 @@ fn own_norm_shares(
             }
             false => parts.push((Component::Attn { layer }, own(&attn)?)),
         }
-        let mlp = before(&block.ln2_post, layer, Point::Ln2PostNormalized, Point::Ln2PostScale, Point::MlpOut)?;
+        let mlp =
+            before(&block.ln2_post, layer, Point::Ln2PostNormalized, Point::Ln2PostScale, Point::MlpOut)?;
         parts.push((Component::Mlp { layer }, own(&mlp)?));
     }
     Ok(parts)

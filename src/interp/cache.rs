@@ -47,7 +47,9 @@ impl Cache {
     pub fn at(&self, site: &Site, cells: &[(usize, usize)]) -> Result<Tensor> {
         match self.values.get(site) {
             Some(Held::Whole(activation)) => activation.at(cells),
-            Some(Held::Chosen(_)) => Err(Error::new(format!("the cache holds only some positions of {site}"))),
+            Some(Held::Chosen(_)) => {
+                Err(Error::new(format!("the cache holds only some positions of {site}")))
+            }
             None => Err(self.missing(site)),
         }
     }

@@ -83,7 +83,8 @@ impl Intervention {
             Edit::Noise { std, seed } => {
                 let mut random = Random::new(seed ^ noise_stream(site));
                 let normal = (0..current.elem_count()).map(|_| random.normal() as f32);
-                let noise = Tensor::from_vec(normal.collect::<Vec<f32>>(), current.shape(), current.device())?;
+                let noise =
+                    Tensor::from_vec(normal.collect::<Vec<f32>>(), current.shape(), current.device())?;
                 (current + (noise.to_dtype(current.dtype())? * *std)?)?
             }
             Edit::Add { vector, strength } => {
@@ -113,10 +114,8 @@ impl Intervention {
         let mask = match (&self.heads, head_axis) {
             (None, _) => mask,
             (Some(_), None) => {
-                return Err(Error::new(format!("{site} has no heads")).hint(format!(
-                    "its axes are [{}]",
-                    axes.names().join(", ")
-                )));
+                return Err(Error::new(format!("{site} has no heads"))
+                    .hint(format!("its axes are [{}]", axes.names().join(", "))));
             }
             (Some(heads), Some(axis)) => {
                 let n_heads = dims[axis];
@@ -166,7 +165,11 @@ fn mean(value: &Activation, current: &Tensor) -> Result<Tensor> {
 fn resampled(rows: &[usize], value: &Activation, current: &Tensor) -> Result<Tensor> {
     let lengths = value.grid().lengths();
     if rows.len() != lengths.len() {
-        return Err(Error::new(format!("{} rows to resample from, for {} prompts", rows.len(), lengths.len())));
+        return Err(Error::new(format!(
+            "{} rows to resample from, for {} prompts",
+            rows.len(),
+            lengths.len()
+        )));
     }
     for (row, &from) in rows.iter().enumerate() {
         match lengths.get(from) {
@@ -193,7 +196,8 @@ fn knocked_out(keys: &Positions, site: &Site, value: &Activation, pattern: &Tens
     if queries != width {
         return Err(Error::new("knock-out needs whole prompts, not a continuation from cached keys"));
     }
-    let dropped = Tensor::from_vec(keys.mask(&value.grid().lengths(), width)?, (batch, 1, 1, width), pattern.device())?;
+    let dropped =
+        Tensor::from_vec(keys.mask(&value.grid().lengths(), width)?, (batch, 1, 1, width), pattern.device())?;
     let kept = pattern.broadcast_mul(&(1.0 - dropped)?.to_dtype(pattern.dtype())?)?;
     let sums = kept.sum_keepdim(3)?;
     // A query that could see nothing else keeps weights of 0.

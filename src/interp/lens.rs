@@ -38,7 +38,8 @@ pub fn lens_logits(decoder: &Decoder, resid: &Tensor) -> Result<Tensor> {
 
 /// The residual streams that the lens looks at: before the first block and after each.
 fn residuals(decoder: &Decoder) -> Vec<(i64, Site)> {
-    let after = (0..decoder.config().n_layers()).map(|layer| (layer as i64, Site::block(layer, Point::ResidPost)));
+    let after =
+        (0..decoder.config().n_layers()).map(|layer| (layer as i64, Site::block(layer, Point::ResidPost)));
     [(-1, Site::block(0, Point::ResidPre))].into_iter().chain(after).collect()
 }
 
@@ -74,7 +75,12 @@ pub fn logit_lens(decoder: &Decoder, scoring: &Scoring) -> Result<Frame> {
 ///
 /// # Errors
 /// Where a position does not exist, or a forward fails.
-pub fn lens_tokens(decoder: &Decoder, sequences: &[Vec<u32>], positions: &Positions, top: usize) -> Result<Frame> {
+pub fn lens_tokens(
+    decoder: &Decoder,
+    sequences: &[Vec<u32>],
+    positions: &Positions,
+    top: usize,
+) -> Result<Frame> {
     let lengths: Vec<usize> = sequences.iter().map(Vec::len).collect();
     let cells = positions.cells(&lengths)?;
     let residuals = residuals(decoder);

@@ -222,7 +222,10 @@ impl Scoring {
             columns.push((format!("log_prob_{}", answer + 1), Column::floats(log_probs)));
         }
         if n_answers > 0 {
-            columns.push(("legal_mass".to_string(), Column::floats(prompts.map(|prompt| self.mass(prompt, &table)))));
+            columns.push((
+                "legal_mass".to_string(),
+                Column::floats(prompts.map(|prompt| self.mass(prompt, &table))),
+            ));
         }
         Frame::new(columns)
     }
@@ -282,7 +285,11 @@ impl Scoring {
                 let shared = plus.iter().zip(minus).take_while(|(a, b)| a == b).count();
                 match (plus.get(shared), minus.get(shared)) {
                     (Some(&plus), Some(&(_, minus))) => (plus, Some(minus)),
-                    _ => return Err(Error::new("one answer is the beginning of the other: they part at no token")),
+                    _ => {
+                        return Err(Error::new(
+                            "one answer is the beginning of the other: they part at no token",
+                        ));
+                    }
                 }
             }
             [answer] => (answer[0], None),
@@ -327,8 +334,11 @@ impl Metric {
             return Err(Error::new(format!("the answer \"{answer}\" has no tokens")));
         }
         if matches!(self, Self::LogitDiff { .. }) && tokens.len() > 1 {
-            return Err(Error::new(format!("logit_diff compares single tokens, \"{answer}\" has {}", tokens.len()))
-                .hint("use answer_diff for whole answers"));
+            return Err(Error::new(format!(
+                "logit_diff compares single tokens, \"{answer}\" has {}",
+                tokens.len()
+            ))
+            .hint("use answer_diff for whole answers"));
         }
         Ok(tokens)
     }

@@ -23,8 +23,10 @@ impl Positions {
     /// Where a position lies outside the row.
     pub fn of(&self, row: usize, len: usize) -> Result<Vec<usize>> {
         let outside = |position: i64| {
-            Err(Error::new(format!("prompt {row} has no position {position}"))
-                .hint(format!("it has {len} tokens: 0–{} or, from the end, -1 to -{len}", len.saturating_sub(1))))
+            Error::new(format!("prompt {row} has no position {position}")).hint(format!(
+                "it has {len} tokens: 0–{} or, from the end, -1 to -{len}",
+                len.saturating_sub(1)
+            ))
         };
         match self {
             Self::All => Ok((0..len).collect()),
@@ -32,17 +34,21 @@ impl Positions {
             Self::At(positions) => positions
                 .iter()
                 .map(|&position| {
-                    let from_start = if position < 0 { position.saturating_add(len as i64) } else { position };
+                    let from_start =
+                        if position < 0 { position.saturating_add(len as i64) } else { position };
                     match usize::try_from(from_start) {
                         Ok(found) if found < len => Ok(found),
-                        _ => outside(position),
+                        _ => Err(outside(position)),
                     }
                 })
                 .collect(),
             Self::PerRow(rows) => match rows.get(row) {
-                None => Err(Error::new(format!("positions are given for {} prompts, not for prompt {row}", rows.len()))),
+                None => Err(Error::new(format!(
+                    "positions are given for {} prompts, not for prompt {row}",
+                    rows.len()
+                ))),
                 Some(positions) => match positions.iter().find(|&&position| position >= len) {
-                    Some(&position) => outside(position as i64),
+                    Some(&position) => Err(outside(position as i64)),
                     None => Ok(positions.clone()),
                 },
             },

@@ -92,7 +92,13 @@ impl<'a> Hooks<'a> {
         Ok(())
     }
 
-    fn add(&mut self, glob: &str, sites: &[Site], value: &Dynamic, callbacks: &'a Callbacks<'a>) -> Result<()> {
+    fn add(
+        &mut self,
+        glob: &str,
+        sites: &[Site],
+        value: &Dynamic,
+        callbacks: &'a Callbacks<'a>,
+    ) -> Result<()> {
         let sites = sites.to_vec();
         if let Some(closure) = FnPtr::from_script(value) {
             self.0.push(Box::new(ClosureTap { sites, closure, callbacks }));

@@ -69,6 +69,11 @@
 //! Add the room to [`ROOMS`]. Tests refuse signatures registered twice.
 
 mod base;
+mod hooks;
+mod interp;
+mod model;
+mod positions;
+mod prompt;
 
 use rhai::Module;
 use rhai::plugin::ModuleManifest;
@@ -101,7 +106,7 @@ pub struct Room {
 }
 
 /// All rooms, in the order of the reference.
-pub static ROOMS: &[&Room] = &[&base::ROOM];
+pub static ROOMS: &[&Room] = &[&base::ROOM, &model::ROOM, &interp::ROOM];
 
 impl Room {
     /// The room as a module for an engine. Functions are looked up when they are called, so that an

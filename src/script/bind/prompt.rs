@@ -39,7 +39,8 @@ impl Prompts {
         let (prompt, labels) = match value.as_map_ref() {
             Ok(map) => {
                 let source = map.get("text").or_else(|| map.get("tokens")).ok_or_else(|| {
-                    Error::new("the map has no \"text\"").hint("a prompt is a string, or a map like #{ text: \"…\" }")
+                    Error::new("the map has no \"text\"")
+                        .hint("a prompt is a string, or a map like #{ text: \"…\" }")
                 })?;
                 let labels = map
                     .iter()
@@ -96,12 +97,16 @@ fn prompt(model: &Model, value: &Dynamic) -> Result<Prompt> {
         return model.prompt(&text);
     }
     if let Ok(array) = value.as_array_ref() {
-        let tokens = array.iter().map(|token| token.as_int().ok().and_then(|token| u32::try_from(token).ok()));
+        let tokens =
+            array.iter().map(|token| token.as_int().ok().and_then(|token| u32::try_from(token).ok()));
         if let Some(tokens) = tokens.collect::<Option<Vec<u32>>>() {
             return Ok(Prompt { text: None, tokens });
         }
     }
-    Err(Error::new(format!("a prompt is a string, a map with \"text\" or an array of token ids, found {}", describe(value))))
+    Err(Error::new(format!(
+        "a prompt is a string, a map with \"text\" or an array of token ids, found {}",
+        describe(value)
+    )))
 }
 
 /// A label as a cell of a frame: text, numbers and truth values; anything else is no label.

@@ -1,0 +1,437 @@
+//! Looking inside: caches, metrics, attribution, lens, attention, interventions.
+
+use rhai::plugin::*;
+
+use crate::script::bind::Room;
+use crate::script::value::script_value;
+
+/// The interp room.
+pub static ROOM: Room = Room {
+    name: "interp",
+    about: "Looking inside a model: caches, metrics, attribution, the logit lens, attention, interventions.",
+    parts: &[
+        &caches::RHAI_MANIFEST,
+        &metrics::RHAI_MANIFEST,
+        &analyses::RHAI_MANIFEST,
+        &interventions::RHAI_MANIFEST,
+    ],
+};
+
+script_value! {
+    crate::interp::cache::Cache: "a cache",
+    crate::interp::metric::Metric: "a metric",
+}
+
+#[export_module(manifest)]
+mod caches {
+    use crate::model::site::Site;
+    use crate::script::bind::prelude::*;
+
+    /// What sites held during a run, each in the site's axes.
+    pub type Cache = crate::interp::cache::Cache;
+    /// A tensor.
+    pub type Tensor = crate::tensor::NamedTensor;
+
+    /// What a site held: `cache["blocks.3.hook_resid_post"]`.
+    #[rhai_fn(index_get, return_raw)]
+    pub fn site(cache: &mut Cache, site: &str) -> ScriptResult<Tensor> {
+        let site: Site = site.parse()?;
+        let value = cache.get(&site)?;
+        Ok(crate::tensor::NamedTensor::named(value, site.point.axes().names())?)
+    }
+
+    /// The names of the sites that a cache holds.
+    #[rhai_fn(get = "sites")]
+    pub fn sites(cache: Cache) -> Array {
+        array(cache.sites().map(ToString::to_string))
+    }
+
+    /// Writes a cache to a safetensors file in the output folder, each site under its name.
+    #[rhai_fn(return_raw)]
+    pub fn save(call: NativeCallContext, cache: Cache, path: &str) -> ScriptResult<()> {
+        Ok(cache.save(&Context::of(&call)?.output_path(path)?)?)
+    }
+
+    /// Reads a cache that `save` wrote.
+    #[rhai_fn(return_raw)]
+    pub fn load_cache(call: NativeCallContext, path: &str) -> ScriptResult<Cache> {
+        let context = Context::of(&call)?;
+        Ok(crate::interp::cache::Cache::load(path.as_ref(), context.device())?)
+    }
+
+    /// How many sites a cache holds.
+    #[rhai_fn(name = "to_string", name = "to_debug")]
+    pub fn cache_to_string(cache: Cache) -> String {
+        format!("cache of {} sites", cache.len())
+    }
+}
+
+#[export_module(manifest)]
+mod metrics {
+    use crate::interp::metric::Scoring;
+    use crate::script::bind::hooks::Hooks;
+    use crate::script::bind::prelude::*;
+    use crate::script::bind::prompt::Prompts;
+    use crate::script::callback::Callbacks;
+
+    /// What is measured after a prompt: one number for each.
+    pub type Metric = crate::interp::metric::Metric;
+    /// A language model.
+    pub type Model = crate::model::Model;
+    /// A table.
+    pub type Frame = crate::frame::Frame;
+    /// A tensor.
+    pub type Tensor = crate::tensor::NamedTensor;
+
+    /// logit(plus) − logit(minus) of two single tokens.
+    pub fn logit_diff(plus: &str, minus: &str) -> Metric {
+        crate::interp::metric::Metric::LogitDiff { plus: plus.into(), minus: minus.into() }
+    }
+
+    /// log P(plus) − log P(minus) of two whole answers, in nats.
+    pub fn answer_diff(plus: &str, minus: &str) -> Metric {
+        crate::interp::metric::Metric::AnswerDiff { plus: plus.into(), minus: minus.into() }
+    }
+
+    /// log P(answer) of a whole answer, in nats.
+    pub fn log_prob(answer: &str) -> Metric {
+        crate::interp::metric::Metric::LogProb { answer: answer.into() }
+    }
+
+    /// The probability of several whole answers together, 0 to 1.
+    #[rhai_fn(return_raw)]
+    pub fn legal_mass(answers: Array) -> ScriptResult<Metric> {
+        let answers = argument::<Vec<String>>("legal_mass", "answers", &answers.into())?;
+        match answers.is_empty() {
+            true => Err(Error::new("legal_mass needs at least one answer").into()),
+            false => Ok(crate::interp::metric::Metric::LegalMass { answers }),
+        }
+    }
+
+    /// The entropy of the next token, in nats.
+    pub fn entropy() -> Metric {
+        crate::interp::metric::Metric::Entropy
+    }
+
+    /// KL(reference ‖ model) of the next token, in nats; `reference` is another run's logits [batch, d_vocab].
+    pub fn kl(reference: Tensor) -> Metric {
+        crate::interp::metric::Metric::Kl { reference: reference.into_tensor() }
+    }
+
+    /// Measures a metric on a model's prompts: a frame with `prompt`, the prompts' own fields, `value`, and
+    /// for metrics of answers the log-probability of each (`log_prob_1`, …) and their `legal_mass`.
+    ///
+    /// Options: `hooks` (as in `run_with_hooks`; they see the prompts continued by the answers).
+    #[rhai_fn(return_raw)]
+    pub fn measure(
+        call: NativeCallContext,
+        model: Model,
+        prompts: Dynamic,
+        metric: Metric,
+        options: Map,
+    ) -> ScriptResult<Frame> {
+        let prompts = Prompts::read(&model, &prompts)?;
+        let mut options = Options::of("measure", options);
+        let hooks = options.get("hooks", Dynamic::UNIT)?;
+        options.finish()?;
+        let callbacks = Callbacks::new(&call);
+        let result = Hooks::read(&model, &hooks, &callbacks).and_then(|mut hooks| {
+            let scoring = Scoring::new(metric, prompts.prompts(), model.tokenizer())?;
+            scoring.frame(&scoring.run(model.decoder(), &mut hooks.tap())?)
+        });
+        Ok(prompts.label(&callbacks.settle(result)?)?)
+    }
+
+    /// Measures a metric on a model's prompts.
+    #[rhai_fn(name = "measure", return_raw)]
+    pub fn measure_plainly(
+        call: NativeCallContext,
+        model: Model,
+        prompts: Dynamic,
+        metric: Metric,
+    ) -> ScriptResult<Frame> {
+        measure(call, model, prompts, metric, Map::new())
+    }
+
+    /// The metric's name and answers.
+    #[rhai_fn(name = "to_string", name = "to_debug")]
+    pub fn metric_to_string(metric: Metric) -> String {
+        let answers: Vec<String> = metric.answers().iter().map(|answer| format!("{answer:?}")).collect();
+        format!("{}({})", metric.name(), answers.join(", "))
+    }
+}
+
+#[export_module(manifest)]
+mod analyses {
+    use crate::interp::attention::{Category, attention_by_category};
+    use crate::interp::attribution::{AttributionOptions, AttributionPositions};
+    use crate::interp::metric::Scoring;
+    use crate::interp::{attribution, lens};
+    use crate::script::bind::positions::positions;
+    use crate::script::bind::prelude::*;
+    use crate::script::bind::prompt::Prompts;
+
+    /// What is measured after a prompt.
+    pub type Metric = crate::interp::metric::Metric;
+    /// A language model.
+    pub type Model = crate::model::Model;
+    /// A table.
+    pub type Frame = crate::frame::Frame;
+    /// A tensor.
+    pub type Tensor = crate::tensor::NamedTensor;
+
+    /// Which component wrote how much of a logit difference: exact direct logit attribution, with the final
+    /// norm's divisor frozen and post-norms folded in. A frame with `prompt`, the prompts' own fields,
+    /// `position`, `component` (EMBED, L3H5, L3_MLP, …), `layer`, `kind`, `head`, `contribution`, and for each
+    /// prompt the `logit_diff` before any soft-cap and the `remainder` that the contributions leave.
+    ///
+    /// With `answer_diff` the difference is that of the tokens by which the two answers part.
+    ///
+    /// Options: `heads` (true: a row for each head; false: for each attention layer), `neurons` (array of
+    /// layers whose MLP is taken apart by neurons), `positions` ("last", "all", an index or an array),
+    /// `own_norm` (false; true gives the form of the earlier study, which does not sum to the difference).
+    #[rhai_fn(return_raw)]
+    pub fn logit_attribution(
+        model: Model,
+        prompts: Dynamic,
+        metric: Metric,
+        options: Map,
+    ) -> ScriptResult<Frame> {
+        let prompts = Prompts::read(&model, &prompts)?;
+        let mut options = Options::of("logit_attribution", options);
+        let chosen = AttributionOptions {
+            heads: options.get("heads", true)?,
+            neurons: options.get("neurons", Vec::new())?,
+            positions: AttributionPositions(positions(
+                "logit_attribution",
+                &options.get("positions", Dynamic::from("last"))?,
+            )?),
+            own_norm: options.get("own_norm", false)?,
+        };
+        options.finish()?;
+        let scoring = Scoring::new(metric, prompts.prompts(), model.tokenizer())?;
+        let frame = attribution::logit_attribution(model.decoder(), &scoring.contrasts()?, &chosen)?;
+        Ok(prompts.label(&frame)?)
+    }
+
+    /// Direct logit attribution by head, at the last position.
+    #[rhai_fn(name = "logit_attribution", return_raw)]
+    pub fn logit_attribution_plainly(model: Model, prompts: Dynamic, metric: Metric) -> ScriptResult<Frame> {
+        logit_attribution(model, prompts, metric, Map::new())
+    }
+
+    /// A metric through the logit lens: the residual stream after each layer through the model's final norm,
+    /// unembedding and soft-cap. A frame with `prompt`, the prompts' own fields, `layer` (−1 for the
+    /// embedding), `value`, and for metrics of answers their log-probabilities and `legal_mass`.
+    #[rhai_fn(return_raw)]
+    pub fn logit_lens(model: Model, prompts: Dynamic, metric: Metric) -> ScriptResult<Frame> {
+        let prompts = Prompts::read(&model, &prompts)?;
+        let scoring = Scoring::new(metric, prompts.prompts(), model.tokenizer())?;
+        Ok(prompts.label(&lens::logit_lens(model.decoder(), &scoring)?)?)
+    }
+
+    /// The likeliest tokens through the logit lens: a frame with `prompt`, the prompts' own fields, `layer`
+    /// (−1 for the embedding), `position`, `rank`, `token`, `text` and `probability`.
+    ///
+    /// Options: `positions` ("last", "all", an index or an array), `top` (5 tokens).
+    #[rhai_fn(return_raw)]
+    pub fn lens_tokens(model: Model, prompts: Dynamic, options: Map) -> ScriptResult<Frame> {
+        let prompts = Prompts::read(&model, &prompts)?;
+        let mut options = Options::of("lens_tokens", options);
+        let at = positions("lens_tokens", &options.get("positions", Dynamic::from("last"))?)?;
+        let top = options.get("top", 5)?;
+        options.finish()?;
+        let frame = lens::lens_tokens(model.decoder(), &prompts.sequences(), &at, top)?;
+        let texts = frame
+            .floats("token")?
+            .into_iter()
+            .map(|token| model.tokenizer().token_text(token as u32))
+            .collect::<crate::Result<Vec<_>>>()?;
+        Ok(prompts.label(&frame.with_column("text", crate::frame::Column::texts(texts))?)?)
+    }
+
+    /// The logits [.., d_vocab] that residuals [.., d_model] would give: final norm, unembedding, soft-cap.
+    #[rhai_fn(return_raw)]
+    pub fn lens(model: Model, residual: Tensor) -> ScriptResult<Tensor> {
+        Ok(lens::lens_logits(model.decoder(), residual.tensor())?.into())
+    }
+
+    /// The share of each head's attention that goes to categories of words: a frame with `prompt`, the
+    /// prompts' own fields, `layer`, `head`, `category`, `attention` (0 to 1).
+    ///
+    /// `categories` is a map from names to arrays of words; a token counts where it holds any part of an
+    /// occurrence of one in the prompt.
+    ///
+    /// Options: `queries` ("last": from the last position; "all", an index or an array: the mean over these).
+    #[rhai_fn(return_raw)]
+    pub fn attention(model: Model, prompts: Dynamic, categories: Map, options: Map) -> ScriptResult<Frame> {
+        let prompts = Prompts::read(&model, &prompts)?;
+        let mut options = Options::of("attention", options);
+        let queries = positions("attention", &options.get("queries", Dynamic::from("last"))?)?;
+        options.finish()?;
+        let categories = categories
+            .iter()
+            .map(|(name, words)| {
+                let words = argument::<Vec<String>>("attention", name, words)?;
+                let positions = prompts
+                    .prompts()
+                    .iter()
+                    .map(|prompt| {
+                        let mut all = Vec::new();
+                        for words in &words {
+                            all.extend(model.positions_of(prompt, words)?);
+                        }
+                        all.sort_unstable();
+                        all.dedup();
+                        Ok(all)
+                    })
+                    .collect::<crate::Result<_>>()?;
+                Ok(Category { name: name.to_string(), positions })
+            })
+            .collect::<crate::Result<Vec<_>>>()?;
+        let frame = attention_by_category(model.decoder(), &prompts.sequences(), &queries, &categories)?;
+        Ok(prompts.label(&frame)?)
+    }
+
+    /// The share of each head's attention, from the last position, that goes to categories of words.
+    #[rhai_fn(name = "attention", return_raw)]
+    pub fn attention_plainly(model: Model, prompts: Dynamic, categories: Map) -> ScriptResult<Frame> {
+        attention(model, prompts, categories, Map::new())
+    }
+}
+
+#[export_module(manifest)]
+mod interventions {
+    use crate::interp::intervene::Edit;
+    use crate::script::bind::positions::positions;
+    use crate::script::bind::prelude::*;
+
+    /// An intervention, to be put on sites by `run_with_hooks` and `measure`.
+    pub type Hook = crate::script::bind::hooks::Hook;
+    /// A tensor.
+    pub type Tensor = crate::tensor::NamedTensor;
+
+    /// Zeros in the place of a value.
+    ///
+    /// Options of every intervention: `heads` (array of head numbers, at sites with a head axis; default:
+    /// all), `positions` ("all", "last", an index or an array; default: all).
+    #[rhai_fn(return_raw)]
+    pub fn zero_ablation(options: Map) -> ScriptResult<Hook> {
+        hook("zero_ablation", Edit::Zero, options)
+    }
+
+    /// Zeros in the place of a value, everywhere.
+    #[rhai_fn(name = "zero_ablation", return_raw)]
+    pub fn zero_ablation_plainly() -> ScriptResult<Hook> {
+        zero_ablation(Map::new())
+    }
+
+    /// The mean over all positions of all prompts of the run in the place of a value. Options: `heads`,
+    /// `positions`.
+    #[rhai_fn(return_raw)]
+    pub fn mean_ablation(options: Map) -> ScriptResult<Hook> {
+        hook("mean_ablation", Edit::Mean, options)
+    }
+
+    /// The mean in the place of a value, everywhere.
+    #[rhai_fn(name = "mean_ablation", return_raw)]
+    pub fn mean_ablation_plainly() -> ScriptResult<Hook> {
+        mean_ablation(Map::new())
+    }
+
+    /// A tensor in the place of a value: one that broadcasts to it, such as another run's cached value.
+    /// Options: `heads`, `positions`.
+    #[rhai_fn(return_raw)]
+    pub fn patch(source: Tensor, options: Map) -> ScriptResult<Hook> {
+        hook("patch", Edit::Replace(source.into_tensor()), options)
+    }
+
+    /// A tensor in the place of a value, everywhere.
+    #[rhai_fn(name = "patch", return_raw)]
+    pub fn patch_plainly(source: Tensor) -> ScriptResult<Hook> {
+        patch(source, Map::new())
+    }
+
+    /// The values of other prompts of the run in the place of a value: for each prompt the number of the
+    /// one, equally long, that it takes them from. Options: `heads`, `positions`.
+    #[rhai_fn(return_raw)]
+    pub fn resample_ablation(from: Array, options: Map) -> ScriptResult<Hook> {
+        let from = argument::<Vec<usize>>("resample_ablation", "from", &from.into())?;
+        hook("resample_ablation", Edit::Resample(from), options)
+    }
+
+    /// The values of other prompts of the run in the place of a value, everywhere.
+    #[rhai_fn(name = "resample_ablation", return_raw)]
+    pub fn resample_ablation_plainly(from: Array) -> ScriptResult<Hook> {
+        resample_ablation(from, Map::new())
+    }
+
+    /// Normal noise of a standard deviation, added to a value. Options: `seed` (the run's), `heads`,
+    /// `positions`.
+    #[rhai_fn(return_raw)]
+    pub fn noise(call: NativeCallContext, std: Dynamic, options: Map) -> ScriptResult<Hook> {
+        let std = argument::<f64>("noise", "std", &std)?;
+        let mut options = Options::of("noise", options);
+        let seed = options.get("seed", Context::of(&call)?.seed())?;
+        finished(Edit::Noise { std, seed }, "noise", options)
+    }
+
+    /// Normal noise, added everywhere.
+    #[rhai_fn(name = "noise", return_raw)]
+    pub fn noise_plainly(call: NativeCallContext, std: Dynamic) -> ScriptResult<Hook> {
+        noise(call, std, Map::new())
+    }
+
+    /// A vector added to a value. Options: `strength` (1.0; a factor on the vector), `heads`, `positions`.
+    #[rhai_fn(return_raw)]
+    pub fn steer(vector: Tensor, options: Map) -> ScriptResult<Hook> {
+        let mut options = Options::of("steer", options);
+        let strength = options.get("strength", 1.0)?;
+        finished(Edit::Add { vector: vector.into_tensor(), strength }, "steer", options)
+    }
+
+    /// A vector added to a value, everywhere.
+    #[rhai_fn(name = "steer", return_raw)]
+    pub fn steer_plainly(vector: Tensor) -> ScriptResult<Hook> {
+        steer(vector, Map::new())
+    }
+
+    /// In attention patterns (`blocks.N.attn.hook_pattern`): no weight on these key positions, the others
+    /// scaled to sum to 1. Options: `heads`, `positions` (of the queries).
+    #[rhai_fn(return_raw)]
+    pub fn knock_out(keys: Dynamic, options: Map) -> ScriptResult<Hook> {
+        hook("knock_out", Edit::KnockOut(positions("knock_out", &keys)?), options)
+    }
+
+    /// No attention to these key positions, from any query.
+    #[rhai_fn(name = "knock_out", return_raw)]
+    pub fn knock_out_plainly(keys: Dynamic) -> ScriptResult<Hook> {
+        knock_out(keys, Map::new())
+    }
+
+    /// What the intervention does.
+    #[rhai_fn(name = "to_string", name = "to_debug")]
+    pub fn hook_to_string(hook: Hook) -> String {
+        let name = match hook.edit {
+            Edit::Zero => "zero_ablation",
+            Edit::Mean => "mean_ablation",
+            Edit::Replace(_) => "patch",
+            Edit::Resample(_) => "resample_ablation",
+            Edit::Noise { .. } => "noise",
+            Edit::Add { .. } => "steer",
+            Edit::KnockOut(_) => "knock_out",
+        };
+        format!("intervention {name}")
+    }
+
+    fn hook(function: &'static str, edit: Edit, options: Map) -> ScriptResult<Hook> {
+        finished(edit, function, Options::of(function, options))
+    }
+
+    fn finished(edit: Edit, function: &'static str, mut options: Options) -> ScriptResult<Hook> {
+        let heads = options.maybe("heads")?;
+        let at = positions(function, &options.get("positions", Dynamic::from("all"))?)?;
+        options.finish()?;
+        Ok(crate::script::bind::hooks::Hook { edit, heads, positions: at })
+    }
+}

@@ -1,0 +1,454 @@
+//! Models: opening them, their tokens, running and continuing prompts.
+
+use rhai::plugin::*;
+
+use crate::error::Result;
+use crate::interp::cache::{Cache, CacheOptions, run_with_cache};
+use crate::model::Model;
+use crate::model::pass::Read;
+use crate::model::site::SiteGlob;
+use crate::model::tap::Tap;
+use crate::script::bind::Room;
+use crate::script::bind::prompt::Prompts;
+use crate::script::options::{Options, argument};
+use crate::script::value::script_value;
+use crate::tensor::NamedTensor;
+
+/// The model room.
+pub static ROOM: Room = Room {
+    name: "model",
+    about: "Opening models, their tokens and chat templates, running and continuing prompts.",
+    parts: &[&model::RHAI_MANIFEST, &tokens::RHAI_MANIFEST, &run::RHAI_MANIFEST],
+};
+
+script_value! {
+    Model: "a model",
+    Run: "a run",
+}
+
+/// What a forward over prompts left.
+#[derive(Debug, Clone)]
+pub struct Run {
+    logits: Option<NamedTensor>,
+    cache: Cache,
+}
+
+#[export_module(manifest)]
+mod model {
+    use serde_json::json;
+
+    use crate::device;
+    use crate::model::open::OpenOptions;
+    use crate::model::reference::Reference;
+    use crate::script::bind::prelude::*;
+
+    /// A language model: a decoder with its tokenizer. Copies share the weights.
+    pub type Model = crate::model::Model;
+
+    /// Opens a model by reference: `"mora/tiny-ipd"` (embedded), a directory in Hugging Face layout, a
+    /// `.gguf` file, or `"org/name"` or `"org/name@revision"` on the hub.
+    ///
+    /// Options: `dtype` ("f32", "bf16", "f16"; default: the run's `--dtype`), `device` ("cpu", "cuda:0",
+    /// "metal"; default: the run's `--device`).
+    #[rhai_fn(return_raw)]
+    pub fn load_model(call: NativeCallContext, reference: &str, options: Map) -> ScriptResult<Model> {
+        let context = Context::of(&call)?;
+        let mut options = Options::of("load_model", options);
+        let dtype = device::dtype(&options.get("dtype", context.dtype().as_str().to_owned())?)?;
+        let on = device::device(&options.get("device", device::device_name(context.device()))?)?;
+        options.finish()?;
+        let (model, files) =
+            crate::model::Model::open(&reference.parse::<Reference>()?, &OpenOptions { dtype, device: on })?;
+        context.run().note_model(reference, json!({ "sha256": files.hash()?, "dtype": dtype.as_str() }));
+        Ok(model)
+    }
+
+    /// Opens a model with the run's device and dtype.
+    #[rhai_fn(name = "load_model", return_raw)]
+    pub fn load_model_plainly(call: NativeCallContext, reference: &str) -> ScriptResult<Model> {
+        load_model(call, reference, Map::new())
+    }
+
+    /// What the model was opened as.
+    #[rhai_fn(get = "reference")]
+    pub fn reference(model: Model) -> String {
+        model.reference().to_owned()
+    }
+
+    /// The model's family: `gemma2`, `llama`, ….
+    #[rhai_fn(get = "family")]
+    pub fn family(model: Model) -> String {
+        model.decoder().config().family.clone()
+    }
+
+    /// Number of layers.
+    #[rhai_fn(get = "n_layers")]
+    pub fn n_layers(model: Model) -> i64 {
+        model.decoder().config().n_layers() as i64
+    }
+
+    /// Query heads in a layer.
+    #[rhai_fn(get = "n_heads")]
+    pub fn n_heads(model: Model) -> i64 {
+        model.decoder().config().n_heads as i64
+    }
+
+    /// Key/value heads in a layer.
+    #[rhai_fn(get = "n_kv_heads")]
+    pub fn n_kv_heads(model: Model) -> i64 {
+        model.decoder().config().n_kv_heads as i64
+    }
+
+    /// Width of the residual stream.
+    #[rhai_fn(get = "d_model")]
+    pub fn d_model(model: Model) -> i64 {
+        model.decoder().config().d_model as i64
+    }
+
+    /// Width of a head.
+    #[rhai_fn(get = "d_head")]
+    pub fn d_head(model: Model) -> i64 {
+        model.decoder().config().d_head as i64
+    }
+
+    /// Hidden width of the MLP.
+    #[rhai_fn(get = "d_mlp")]
+    pub fn d_mlp(model: Model) -> i64 {
+        model.decoder().config().d_mlp as i64
+    }
+
+    /// Tokens in the vocabulary.
+    #[rhai_fn(get = "d_vocab")]
+    pub fn d_vocab(model: Model) -> i64 {
+        model.decoder().config().vocab_size as i64
+    }
+
+    /// Longest sequence the model was made for, in tokens.
+    #[rhai_fn(get = "n_ctx")]
+    pub fn n_ctx(model: Model) -> i64 {
+        model.decoder().config().n_ctx as i64
+    }
+
+    /// The names of all sites of the model, in the order of a forward.
+    pub fn sites(model: Model) -> Array {
+        array(model.decoder().sites().iter().map(ToString::to_string))
+    }
+
+    /// The names of the sites that a glob selects: `model.sites("blocks.*.hook_mlp_out")`.
+    #[rhai_fn(name = "sites", return_raw)]
+    pub fn sites_matching(model: Model, glob: &str) -> ScriptResult<Array> {
+        let glob = glob.parse::<crate::model::site::SiteGlob>()?;
+        Ok(array(glob.select(&model.decoder().sites())?.iter().map(ToString::to_string)))
+    }
+
+    /// One line about the model.
+    #[rhai_fn(name = "to_string", name = "to_debug")]
+    pub fn model_to_string(model: Model) -> String {
+        let config = model.decoder().config();
+        format!(
+            "{} ({}, {} layers × {} heads, d_model {}, {} tokens)",
+            model.reference(),
+            config.family,
+            config.n_layers(),
+            config.n_heads,
+            config.d_model,
+            config.vocab_size
+        )
+    }
+}
+
+#[export_module(manifest)]
+mod tokens {
+    use crate::frame::Column;
+    use crate::model::tokenizer::Message;
+    use crate::script::bind::prelude::*;
+
+    /// A language model.
+    pub type Model = crate::model::Model;
+    /// A table.
+    pub type Frame = crate::frame::Frame;
+
+    /// The token ids of a text as a prompt: with the model's leading special tokens, unless the text has
+    /// them already.
+    #[rhai_fn(return_raw)]
+    pub fn tokens(model: Model, text: &str) -> ScriptResult<Array> {
+        Ok(array(model.tokenizer().encode_prompt(text)?.into_iter().map(i64::from)))
+    }
+
+    /// The tokens of a text as a prompt: a frame with `position`, `id`, `token` and the bytes `start` to
+    /// `end` of the text that each stands for.
+    #[rhai_fn(return_raw)]
+    pub fn token_frame(model: Model, text: &str) -> ScriptResult<Frame> {
+        let spans = model.prompt_spans(text)?;
+        Ok(crate::frame::Frame::new([
+            ("position", Column::ints(0..spans.len() as i64)),
+            ("id", Column::ints(spans.iter().map(|span| i64::from(span.id)))),
+            ("token", Column::texts(spans.iter().map(|span| span.text.clone()))),
+            ("start", Column::ints(spans.iter().map(|span| span.start as i64))),
+            ("end", Column::ints(spans.iter().map(|span| span.end as i64))),
+        ])?)
+    }
+
+    /// The text of an array of token ids.
+    #[rhai_fn(return_raw)]
+    pub fn text(model: Model, tokens: Array) -> ScriptResult<String> {
+        let tokens = argument::<Vec<usize>>("text", "tokens", &tokens.into())?;
+        let ids: Vec<u32> = tokens.iter().map(|&id| u32::try_from(id).unwrap_or(u32::MAX)).collect();
+        Ok(model.tokenizer().decode(&ids, false)?)
+    }
+
+    /// The positions of the tokens that hold any part of `words` in a prompt's text.
+    #[rhai_fn(return_raw)]
+    pub fn positions_of(model: Model, text: &str, words: &str) -> ScriptResult<Array> {
+        let positions = model.positions_of(&model.prompt(text)?, words)?;
+        match positions.is_empty() {
+            true => Err(Error::new(format!("the prompt does not hold \"{words}\"")).into()),
+            false => Ok(array(positions.into_iter().map(|position| position as i64))),
+        }
+    }
+
+    /// True where the model has a chat template.
+    #[rhai_fn(get = "has_chat_template")]
+    pub fn has_chat_template(model: Model) -> bool {
+        model.tokenizer().has_chat_template()
+    }
+
+    /// A user's turn as the model's chat template renders it, ready for the model's answer.
+    #[rhai_fn(return_raw)]
+    pub fn chat(model: Model, text: &str) -> ScriptResult<String> {
+        Ok(model.tokenizer().render_chat(&[Message::user(text)], true)?)
+    }
+
+    /// A conversation as the model's chat template renders it, ready for the model's answer: an array of
+    /// maps with `role` ("system", "user", "assistant") and `content`.
+    #[rhai_fn(name = "chat", return_raw)]
+    pub fn chat_turns(model: Model, turns: Array) -> ScriptResult<String> {
+        let messages = turns
+            .into_iter()
+            .map(|turn| {
+                let turn = argument::<Map>("chat", "a turn", &turn)?;
+                let mut fields = Options::of("chat", turn);
+                let message =
+                    Message { role: fields.required("role")?, content: fields.required("content")? };
+                fields.finish()?;
+                Ok(message)
+            })
+            .collect::<crate::Result<Vec<_>>>()?;
+        Ok(model.tokenizer().render_chat(&messages, true)?)
+    }
+}
+
+#[export_module(manifest)]
+mod run {
+    use crate::interp::cache::CacheOptions;
+    use crate::model::generate::{GenerateOptions, generate as continued};
+    use super::{forward, globs, read};
+    use crate::model::tap::NoTap;
+    use crate::script::bind::hooks::Hooks;
+    use crate::script::bind::positions::positions;
+    use crate::script::bind::prelude::*;
+    use crate::script::bind::prompt::Prompts;
+    use crate::script::callback::Callbacks;
+
+    /// A language model.
+    pub type Model = crate::model::Model;
+    /// A tensor.
+    pub type Tensor = crate::tensor::NamedTensor;
+    /// What sites held during a run.
+    pub type Cache = crate::interp::cache::Cache;
+
+    /// What a forward over prompts left.
+    pub type Run = super::Run;
+
+    /// Runs prompts: a string, an array of token ids, a map with `text`, or an array of these. The run has
+    /// `logits` at each prompt's last position: [batch, d_vocab].
+    ///
+    /// Options: `logits` ("last", "all" for [batch, pos, d_vocab] with zeros behind shorter prompts, or
+    /// "none").
+    #[rhai_fn(name = "run", return_raw)]
+    pub fn run_with(model: Model, prompts: Dynamic, options: Map) -> ScriptResult<Run> {
+        let prompts = Prompts::read(&model, &prompts)?;
+        let mut options = Options::of("run", options);
+        let read = read(&mut options)?;
+        options.finish()?;
+        let cache =
+            CacheOptions { sites: Vec::new(), positions: Default::default(), stop_at_layer: None, read };
+        Ok(forward(&model, &prompts, &cache, &mut NoTap)?)
+    }
+
+    /// Runs prompts for their last logits.
+    #[rhai_fn(name = "run", return_raw)]
+    pub fn run_plainly(model: Model, prompts: Dynamic) -> ScriptResult<Run> {
+        run_with(model, prompts, Map::new())
+    }
+
+    /// Runs prompts and keeps what chosen sites held, in `cache`.
+    ///
+    /// Options: `sites` (a glob or an array of globs; default `"*"`, every site), `positions` ("all", "last", an
+    /// index, or an array of indices; negative ones count from the end), `stop_at_layer` (blocks from this
+    /// one on are not run; no logits then), `logits` ("last", "all", "none"), `hooks` (as in
+    /// `run_with_hooks`; the cache sees what they leave).
+    #[rhai_fn(return_raw)]
+    pub fn run_with_cache(
+        call: NativeCallContext,
+        model: Model,
+        prompts: Dynamic,
+        options: Map,
+    ) -> ScriptResult<Run> {
+        let prompts = Prompts::read(&model, &prompts)?;
+        let mut options = Options::of("run_with_cache", options);
+        let cache = CacheOptions {
+            sites: globs(&options.get("sites", Dynamic::from("*"))?)?,
+            positions: positions("run_with_cache", &options.get("positions", Dynamic::from("all"))?)?,
+            stop_at_layer: options.maybe("stop_at_layer")?,
+            read: read(&mut options)?,
+        };
+        let hooks = options.get("hooks", Dynamic::UNIT)?;
+        options.finish()?;
+        let callbacks = Callbacks::new(&call);
+        let result = Hooks::read(&model, &hooks, &callbacks)
+            .and_then(|mut hooks| forward(&model, &prompts, &cache, &mut hooks.tap()));
+        callbacks.settle(result)
+    }
+
+    /// Runs prompts with hooks: a map from sites (globs too) to a closure, an intervention such as
+    /// `zero_ablation()`, or an array of these, which run in order. A closure gets the site's value as a
+    /// tensor and gives a tensor of the same shape in its place, or `()` to leave it.
+    #[rhai_fn(return_raw)]
+    pub fn run_with_hooks(
+        call: NativeCallContext,
+        model: Model,
+        prompts: Dynamic,
+        hooks: Dynamic,
+    ) -> ScriptResult<Run> {
+        run_with_hooks_and(call, model, prompts, hooks, Map::new())
+    }
+
+    /// Runs prompts with hooks.
+    ///
+    /// Options: `logits` ("last", "all", "none").
+    #[rhai_fn(name = "run_with_hooks", return_raw)]
+    pub fn run_with_hooks_and(
+        call: NativeCallContext,
+        model: Model,
+        prompts: Dynamic,
+        hooks: Dynamic,
+        options: Map,
+    ) -> ScriptResult<Run> {
+        let prompts = Prompts::read(&model, &prompts)?;
+        let mut options = Options::of("run_with_hooks", options);
+        let read = read(&mut options)?;
+        options.finish()?;
+        let cache =
+            CacheOptions { sites: Vec::new(), positions: Default::default(), stop_at_layer: None, read };
+        let callbacks = Callbacks::new(&call);
+        let result = Hooks::read(&model, &hooks, &callbacks)
+            .and_then(|mut hooks| forward(&model, &prompts, &cache, &mut hooks.tap()));
+        callbacks.settle(result)
+    }
+
+    /// Continues prompts and gives the new text of each.
+    ///
+    /// Options: `max_new_tokens` (32), `temperature` (0: the likeliest token), `top_k`, `top_p`, `seed` (the
+    /// run's), `stop` (array of token texts; default: the model's own end tokens), `skip_special` (true:
+    /// special tokens are left out of the text), `hooks` (as in `run_with_hooks`, active at every step).
+    #[rhai_fn(return_raw)]
+    pub fn generate(
+        call: NativeCallContext,
+        model: Model,
+        prompts: Dynamic,
+        options: Map,
+    ) -> ScriptResult<Array> {
+        let prompts = Prompts::read(&model, &prompts)?;
+        let mut options = Options::of("generate", options);
+        let sampling = GenerateOptions {
+            max_new_tokens: options.get("max_new_tokens", 32)?,
+            temperature: options.get("temperature", 0.0)?,
+            top_k: options.maybe("top_k")?,
+            top_p: options.maybe("top_p")?,
+            seed: options.get("seed", Context::of(&call)?.seed())?,
+            stop: match options.maybe::<Vec<String>>("stop")? {
+                None => model.tokenizer().eos_ids().to_vec(),
+                Some(texts) => texts
+                    .iter()
+                    .map(|text| {
+                        model
+                            .tokenizer()
+                            .token_id(text)
+                            .ok_or_else(|| Error::new(format!("no token \"{text}\"")))
+                    })
+                    .collect::<crate::Result<_>>()?,
+            },
+        };
+        let skip_special = options.get("skip_special", true)?;
+        let hooks = options.get("hooks", Dynamic::UNIT)?;
+        options.finish()?;
+        let callbacks = Callbacks::new(&call);
+        let result = Hooks::read(&model, &hooks, &callbacks).and_then(|mut hooks| {
+            continued(model.decoder(), &prompts.sequences(), &sampling, &mut hooks.tap())
+        });
+        let texts = callbacks
+            .settle(result)?
+            .iter()
+            .map(|tokens| model.tokenizer().decode(tokens, skip_special))
+            .collect::<crate::Result<Vec<_>>>()?;
+        Ok(array(texts))
+    }
+
+    /// Continues prompts greedily by up to 32 tokens.
+    #[rhai_fn(name = "generate", return_raw)]
+    pub fn generate_plainly(call: NativeCallContext, model: Model, prompts: Dynamic) -> ScriptResult<Array> {
+        generate(call, model, prompts, Map::new())
+    }
+
+    /// The logits that the run computed: [batch, d_vocab], or [batch, pos, d_vocab].
+    #[rhai_fn(get = "logits", return_raw)]
+    pub fn logits(run: Run) -> ScriptResult<Tensor> {
+        run.logits.ok_or_else(|| Error::new("this run computed no logits").into())
+    }
+
+    /// What the chosen sites held.
+    #[rhai_fn(get = "cache")]
+    pub fn cache(run: Run) -> Cache {
+        run.cache
+    }
+
+    /// What the run holds.
+    #[rhai_fn(name = "to_string", name = "to_debug")]
+    pub fn run_to_string(run: Run) -> String {
+        let logits = match &run.logits {
+            Some(logits) => format!("logits {:?}", logits.dims()),
+            None => "no logits".to_owned(),
+        };
+        format!("run: {logits}, {} cached sites", run.cache.len())
+    }
+}
+
+fn forward(
+    model: &Model,
+    prompts: &Prompts,
+    options: &CacheOptions,
+    tap: &mut dyn Tap,
+) -> Result<Run> {
+    let (logits, cache) = run_with_cache(model.decoder(), &prompts.sequences(), options, tap)?;
+    Ok(Run { logits: logits.map(named_logits).transpose()?, cache })
+}
+
+fn read(options: &mut Options) -> Result<Read> {
+    options.choice("logits", &[("last", Read::Last), ("all", Read::All), ("none", Read::Nothing)])
+}
+
+fn named_logits(logits: candle_core::Tensor) -> Result<NamedTensor> {
+    match logits.rank() {
+        3 => NamedTensor::named(logits, &["batch", "pos", "d_vocab"]),
+        _ => NamedTensor::named(logits, &["batch", "d_vocab"]),
+    }
+}
+
+fn globs(value: &rhai::Dynamic) -> Result<Vec<SiteGlob>> {
+    let texts = match value.as_immutable_string_ref() {
+        Ok(text) => vec![text.to_string()],
+        Err(_) => argument::<Vec<String>>("run_with_cache", "sites", value)?,
+    };
+    texts.iter().map(|text| text.parse()).collect()
+}
