@@ -38,7 +38,7 @@ mod model {
     use serde_json::json;
 
     use crate::device;
-    use crate::model::open::OpenOptions;
+    use crate::model::open::{OpenOptions, open};
     use crate::model::reference::Reference;
     use crate::script::bind::prelude::*;
 
@@ -57,9 +57,9 @@ mod model {
         let dtype = device::dtype(&options.get("dtype", context.dtype().as_str().to_owned())?)?;
         let on = device::device(&options.get("device", device::device_name(context.device()))?)?;
         options.finish()?;
-        let (model, files) =
-            crate::model::Model::open(&reference.parse::<Reference>()?, &OpenOptions { dtype, device: on })?;
-        context.run().note_model(reference, json!({ "sha256": files.hash()?, "dtype": dtype.as_str() }));
+        let opened = open(&reference.parse::<Reference>()?, &OpenOptions { dtype, device: on })?;
+        let (model, files) = opened.into_model()?;
+        context.run().note_model(reference, json!({ "sha256": files.hash(), "dtype": dtype.as_str() }));
         Ok(model)
     }
 
