@@ -11,9 +11,11 @@ pub mod frame;
 pub mod interp;
 pub mod interrupt;
 pub mod model;
+pub mod plot;
 pub mod progress;
 pub mod random;
 pub mod script;
 pub mod tensor;
+pub mod save;
 
 pub use error::{Error, Result};

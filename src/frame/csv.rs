@@ -10,6 +10,7 @@ use std::path::Path;
 
 use super::{Cell, Column, Frame, Kind, check_unique};
 use crate::error::{Context, Error, Result, did_you_mean};
+use crate::save::write_whole;
 
 /// One field of a row.
 struct Field {
@@ -291,19 +292,4 @@ fn quoted_if(text: &str, quoted: bool) -> String {
             field
         }
     }
-}
-
-/// Writes a file whole: into a temporary one beside it, which then takes its name.
-pub(super) fn write_whole(path: &Path, write: impl FnOnce(&mut std::fs::File) -> Result<()>) -> Result<()> {
-    let attempt = || -> Result<()> {
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        write(file.as_file_mut())?;
-        file.persist(path).map_err(|error| Error::from(error.error))?;
-        Ok(())
-    };
-    attempt().within(|| format!("cannot write {}", path.display()))
 }

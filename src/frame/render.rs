@@ -44,7 +44,7 @@ impl Frame {
         let columns = self.columns().unwrap_or_default();
         let all: Vec<Shown> =
             columns.iter().map(|(name, column)| show(name, column, &kept, cut.then_some(head))).collect();
-        let shown = fit(&all, width, kept.len() + usize::from(cut));
+        let shown = fit(&all, width);
 
         let line = |cell: &dyn Fn(&Shown) -> String| {
             let cells: Vec<String> = shown.iter().map(|column| cell(column)).collect();
@@ -74,7 +74,7 @@ impl fmt::Display for Frame {
 }
 
 /// The columns that fit into `width`, the outer ones first, with a "…" for those between.
-fn fit(all: &[Shown], width: usize, rows: usize) -> Vec<&Shown> {
+fn fit(all: &[Shown], width: usize) -> Vec<&Shown> {
     static GAP: std::sync::OnceLock<Shown> = std::sync::OnceLock::new();
     let between = BETWEEN.width();
     let total: usize = all.iter().map(|column| column.width + between).sum();
@@ -96,7 +96,6 @@ fn fit(all: &[Shown], width: usize, rows: usize) -> Vec<&Shown> {
         if next == front { front += 1 } else { back -= 1 }
     }
     let gap = GAP.get_or_init(|| Shown { name: "…".into(), cells: Vec::new(), right: false, width: 1 });
-    let _ = rows;
     all.iter().take(front).chain((front < back).then_some(gap)).chain(all.iter().skip(back)).collect()
 }
 
@@ -190,7 +189,7 @@ fn pad(text: &str, width: usize, right: bool) -> String {
     if right { space + text } else { text.to_string() + space.as_str() }
 }
 
-/// `1 row`, `2 rows`, `12 345 rows`.
+/// `1 row`, `2 rows`.
 fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

@@ -1,0 +1,391 @@
+//! What stands around the data: title, legend, tick labels and axis labels, measured so that nothing is cut.
+
+use super::palette::{AXIS, GRID, INK, SOFT_INK};
+use super::scene::{Align, Color, Font, Hang, Point, Rect, Scene};
+use super::text::{self, DESCENT};
+use super::ticks;
+
+pub(super) const TICK_SIZE: f64 = 12.0;
+pub(super) const LABEL_SIZE: f64 = 13.0;
+pub(super) const TITLE_SIZE: f64 = 15.0;
+const LINE_HEIGHT: f64 = 1.3;
+/// Between a tick's label and the data.
+const TICK_GAP: f64 = 7.0;
+const TICK_MARK: f64 = 4.0;
+/// Legends of more rows than this go beside the data instead of above it.
+const LEGEND_ROWS: usize = 3;
+const LEGEND_LINE: f64 = 20.0;
+
+/// How an axis turns values into places.
+#[derive(Clone, Debug)]
+pub(super) enum Scale {
+    /// Numbers from low to high: left to right, bottom to top.
+    Linear(f64, f64),
+    /// One slot for each label: left to right, top to bottom. Slot `i` spans the values from `i` to `i + 1`.
+    Band(Vec<String>),
+}
+
+/// One axis as it is asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Axis {
+    pub scale: Scale,
+    pub label: Option<String>,
+    /// Ticks at whole numbers only.
+    pub whole: bool,
+    /// Hairlines across the data at the ticks, and a line along the axis.
+    pub ruled: bool,
+}
+
+/// How a series shows in the legend.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Mark {
+    Swatch,
+    Line,
+    Dashes,
+    Disc,
+}
+
+/// One series of the legend.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Entry {
+    pub name: String,
+    pub color: Color,
+    pub mark: Mark,
+}
+
+/// Where a chart is to be drawn, and what it leaves to others.
+#[derive(Clone, Debug)]
+pub(super) struct Frame {
+    pub area: Rect,
+    pub title: Option<String>,
+    pub title_size: f64,
+    pub legend: Vec<Entry>,
+    pub x: Axis,
+    pub y: Axis,
+    /// Room to keep free on the right, for a colour bar.
+    pub right: f64,
+}
+
+/// The place of the data, once everything around it is drawn.
+pub(super) struct Plot {
+    pub area: Rect,
+    x: Scale,
+    y: Scale,
+}
+
+impl Plot {
+    pub fn x(&self, value: f64) -> f64 {
+        let part = match &self.x {
+            Scale::Linear(low, high) => (value - low) / (high - low),
+            Scale::Band(labels) => value / labels.len().max(1) as f64,
+        };
+        self.area.left + part * self.area.width()
+    }
+
+    pub fn y(&self, value: f64) -> f64 {
+        match &self.y {
+            Scale::Linear(low, high) => self.area.bottom - (value - low) / (high - low) * self.area.height(),
+            Scale::Band(labels) => self.area.top + value / labels.len().max(1) as f64 * self.area.height(),
+        }
+    }
+
+    pub fn at(&self, (x, y): Point) -> Point {
+        (self.x(x), self.y(y))
+    }
+
+    /// A note in the middle of an area without data.
+    pub fn note(&self, scene: &mut Scene, text: &str) {
+        let font = Font { align: Align::Middle, color: SOFT_INK, ..font(LABEL_SIZE) };
+        scene.text(self.area.center(), text, font);
+    }
+}
+
+/// Regular ink of this size, from the left, hung at half its height.
+pub(super) fn font(size: f64) -> Font {
+    Font { size, bold: false, color: INK, align: Align::Start, hang: Hang::Middle, upwards: false }
+}
+
+/// Draws everything around the data and says where the data go.
+pub(super) fn draw_frame(scene: &mut Scene, frame: Frame) -> Plot {
+    let Frame { area, title, title_size, legend, x, y, right } = frame;
+    let title: Vec<String> =
+        title.map_or_else(Vec::new, |title| text::wrap(&title, title_size, true, area.width()));
+    let title_height = match title.len() {
+        0 => 0.0,
+        lines => lines as f64 * title_size * LINE_HEIGHT + 7.0,
+    };
+    let x_label_height = if x.label.is_some() { LABEL_SIZE * LINE_HEIGHT + 5.0 } else { 0.0 };
+    let y_label_width = if y.label.is_some() { LABEL_SIZE * LINE_HEIGHT + 4.0 } else { 0.0 };
+
+    // The rows a legend above would take decide whether it stands above or beside.
+    let above = flow(&legend, area.width());
+    let beside = above.len() > LEGEND_ROWS;
+    let legend_width = if beside { (legend_widest(&legend) + 16.0).min(area.width() * 0.35) } else { 0.0 };
+    let legend_height = if beside || above.is_empty() { 0.0 } else { above.len() as f64 * LEGEND_LINE + 6.0 };
+    let top = area.top + title_height + legend_height + 4.0;
+
+    // Labels of the y axis, from the height that is left if those of the x axis stay on one line.
+    let rough_height = (area.bottom - x_label_height - TICK_SIZE - TICK_GAP - top).max(20.0);
+    let y_ticks = Ticks::of(&y, (rough_height / 46.0).max(2.0) as usize);
+    let room = area.width() * 0.45;
+    let y_texts: Vec<String> =
+        y_ticks.texts.iter().map(|label| text::elide(label, TICK_SIZE, false, room)).collect();
+    let left = area.left + y_label_width + text::widest(&y_texts, TICK_SIZE) + TICK_GAP;
+
+    let right_edge = area.right - right - legend_width;
+    let x_ticks = Ticks::of(&x, ((right_edge - left) / 70.0).max(2.0) as usize);
+    let overhang = match x.scale {
+        Scale::Linear(..) => {
+            x_ticks.texts.last().map_or(0.0, |last| text::width(last, TICK_SIZE, false) / 2.0)
+        }
+        Scale::Band(_) => 2.0,
+    };
+    let right_edge = (right_edge - overhang).max(left + 20.0);
+    let slot = match &x.scale {
+        Scale::Band(labels) => (right_edge - left) / labels.len().max(1) as f64,
+        Scale::Linear(..) => f64::INFINITY,
+    };
+    let below = Below::fit(&x_ticks.texts, slot, area.height() * 0.4);
+    let bottom = (area.bottom - x_label_height - below.height() - TICK_GAP).max(top + 20.0);
+
+    let plot =
+        Plot { area: Rect::new(left, top, right_edge, bottom), x: x.scale.clone(), y: y.scale.clone() };
+    draw_title(scene, &area, &plot, &title, title_size);
+    let legend_top = area.top + title_height + LEGEND_LINE / 2.0;
+    if beside {
+        draw_legend_beside(
+            scene,
+            &legend,
+            Rect::new(area.right - legend_width + 16.0, top, area.right, area.bottom),
+        );
+    } else {
+        let width = above.first().map_or(0.0, |row| row_width(row));
+        let start = if above.len() == 1 && left + width <= area.right { left } else { area.left };
+        draw_legend_above(scene, &above, start, legend_top);
+    }
+    draw_x(scene, &plot, &x, &x_ticks, &below);
+    draw_y(scene, &plot, &y, &y_ticks.values, &y_texts);
+    if let Some(label) = &x.label {
+        let font = Font { align: Align::Middle, hang: Hang::Baseline, ..font(LABEL_SIZE) };
+        let label = text::elide(label, LABEL_SIZE, false, area.width());
+        let half = text::width(&label, LABEL_SIZE, false) / 2.0;
+        let center = plot.area.center().0.clamp(area.left + half, (area.right - half).max(area.left + half));
+        scene.text((center, area.bottom - DESCENT * LABEL_SIZE), label, font);
+    }
+    if let Some(label) = &y.label {
+        let font = Font { align: Align::Middle, hang: Hang::Top, upwards: true, ..font(LABEL_SIZE) };
+        let label = text::elide(label, LABEL_SIZE, false, area.height());
+        let half = text::width(&label, LABEL_SIZE, false) / 2.0;
+        let center = plot.area.center().1.clamp(area.top + half, (area.bottom - half).max(area.top + half));
+        scene.text((area.left, center), label, font);
+    }
+    plot
+}
+
+/// The ticks of an axis: values (of a band, the middles of its slots) and their texts.
+struct Ticks {
+    values: Vec<f64>,
+    texts: Vec<String>,
+}
+
+impl Ticks {
+    fn of(axis: &Axis, count: usize) -> Self {
+        match &axis.scale {
+            Scale::Linear(low, high) => {
+                let values = ticks::ticks((*low, *high), count, axis.whole);
+                Self { texts: ticks::labels(&values), values }
+            }
+            Scale::Band(labels) => Self {
+                values: (0..labels.len()).map(|slot| slot as f64 + 0.5).collect(),
+                texts: labels.iter().map(|label| text::plain(label)).collect(),
+            },
+        }
+    }
+}
+
+/// How the labels below the data stand.
+enum Below {
+    /// Upright, broken into lines; every so-maniest is shown.
+    Level { lines: Vec<Vec<String>>, every: usize },
+    /// From bottom to top.
+    Upwards { texts: Vec<String>, every: usize },
+}
+
+impl Below {
+    fn fit(texts: &[String], slot: f64, tallest: f64) -> Self {
+        let room = slot - 6.0;
+        let widest = text::widest(texts, TICK_SIZE);
+        let one_line =
+            |every| Self::Level { lines: texts.iter().map(|text| vec![text.clone()]).collect(), every };
+        if widest <= room {
+            return one_line(1);
+        }
+        // Numbers in order tell the ones between.
+        if texts.iter().all(|text| text.parse::<f64>().is_ok()) {
+            return one_line(((widest + 6.0) / slot).ceil().max(1.0) as usize);
+        }
+        let words = texts.iter().flat_map(|text| text.split_whitespace());
+        if words.map(|word| text::width(word, TICK_SIZE, false)).fold(0.0, f64::max) <= room {
+            let lines: Vec<Vec<String>> =
+                texts.iter().map(|label| text::wrap(label, TICK_SIZE, false, room)).collect();
+            if lines.iter().all(|lines| lines.len() <= 3) {
+                return Self::Level { lines, every: 1 };
+            }
+        }
+        let texts = texts.iter().map(|label| text::elide(label, TICK_SIZE, false, tallest)).collect();
+        Self::Upwards { texts, every: (TICK_SIZE * 1.1 / slot).ceil().max(1.0) as usize }
+    }
+
+    fn height(&self) -> f64 {
+        match self {
+            Self::Level { lines, .. } => {
+                lines.iter().map(Vec::len).max().unwrap_or(0) as f64 * TICK_SIZE * LINE_HEIGHT - 2.0
+            }
+            Self::Upwards { texts, .. } => text::widest(texts, TICK_SIZE),
+        }
+    }
+}
+
+fn draw_x(scene: &mut Scene, plot: &Plot, axis: &Axis, ticks: &Ticks, below: &Below) {
+    let Rect { left, top, right, bottom } = plot.area;
+    if axis.ruled {
+        for &tick in &ticks.values {
+            let x = plot.x(tick);
+            scene.line(vec![(x, top), (x, bottom)], 0.8, GRID);
+            scene.line(vec![(x, bottom), (x, bottom + TICK_MARK)], 0.9, AXIS);
+        }
+        scene.line(vec![(left, bottom), (right, bottom)], 0.9, AXIS);
+    }
+    for (number, &tick) in ticks.values.iter().enumerate() {
+        let x = plot.x(tick);
+        match below {
+            Below::Level { lines, every } if number % every == 0 => {
+                for (line, label) in lines.get(number).into_iter().flatten().enumerate() {
+                    let y = bottom + TICK_GAP + line as f64 * TICK_SIZE * LINE_HEIGHT;
+                    let font = Font { align: Align::Middle, hang: Hang::Top, ..font(TICK_SIZE) };
+                    scene.text((x, y), label.as_str(), font);
+                }
+            }
+            Below::Upwards { texts, every } if number % every == 0 => {
+                let font = Font { align: Align::End, upwards: true, ..font(TICK_SIZE) };
+                scene.text((x, bottom + TICK_GAP), texts.get(number).map_or("", String::as_str), font);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn draw_y(scene: &mut Scene, plot: &Plot, axis: &Axis, ticks: &[f64], texts: &[String]) {
+    let Rect { left, top, right, bottom } = plot.area;
+    if axis.ruled {
+        for &tick in ticks {
+            let y = plot.y(tick);
+            scene.line(vec![(left, y), (right, y)], 0.8, GRID);
+            scene.line(vec![(left - TICK_MARK, y), (left, y)], 0.9, AXIS);
+        }
+        scene.line(vec![(left, top), (left, bottom)], 0.9, AXIS);
+    }
+    let every = match &axis.scale {
+        Scale::Band(labels) => {
+            let slot = plot.area.height() / labels.len().max(1) as f64;
+            (TICK_SIZE * 1.1 / slot).ceil().max(1.0) as usize
+        }
+        Scale::Linear(..) => 1,
+    };
+    for (&tick, label) in ticks.iter().zip(texts).step_by(every) {
+        let font = Font { align: Align::End, ..font(TICK_SIZE) };
+        scene.text((left - TICK_GAP, plot.y(tick)), label.as_str(), font);
+    }
+}
+
+/// The title: over the left edge of the data where it fits there, else from the left of the figure.
+fn draw_title(scene: &mut Scene, area: &Rect, plot: &Plot, lines: &[String], size: f64) {
+    let widest = lines.iter().map(|line| text::width(line, size, true)).fold(0.0, f64::max);
+    let left = if plot.area.left + widest <= area.right { plot.area.left } else { area.left };
+    for (number, line) in lines.iter().enumerate() {
+        let y = area.top + number as f64 * size * LINE_HEIGHT;
+        scene.text((left, y), line.as_str(), Font { bold: true, hang: Hang::Top, ..font(size) });
+    }
+}
+
+/// A title over a whole area; the height it takes.
+pub(super) fn draw_heading(scene: &mut Scene, area: &Rect, title: &str, size: f64) -> f64 {
+    let lines = text::wrap(title, size, true, area.width());
+    for (number, line) in lines.iter().enumerate() {
+        let y = area.top + number as f64 * size * LINE_HEIGHT;
+        scene.text((area.left, y), line.as_str(), Font { bold: true, hang: Hang::Top, ..font(size) });
+    }
+    lines.len() as f64 * size * LINE_HEIGHT + 8.0
+}
+
+/// A legend over a whole area; the height it takes.
+pub(super) fn draw_legend(scene: &mut Scene, area: &Rect, legend: &[Entry]) -> f64 {
+    let rows = flow(legend, area.width());
+    draw_legend_above(scene, &rows, area.left, area.top + LEGEND_LINE / 2.0);
+    rows.len() as f64 * LEGEND_LINE + 8.0
+}
+
+const MARK_WIDTH: f64 = 18.0;
+const MARK_GAP: f64 = 6.0;
+const ENTRY_GAP: f64 = 20.0;
+
+fn entry_width(entry: &Entry) -> f64 {
+    MARK_WIDTH + MARK_GAP + text::width(&entry.name, TICK_SIZE, false)
+}
+
+fn row_width(row: &[Entry]) -> f64 {
+    row.iter().map(|entry| entry_width(entry) + ENTRY_GAP).sum::<f64>() - ENTRY_GAP
+}
+
+fn legend_widest(legend: &[Entry]) -> f64 {
+    legend.iter().map(entry_width).fold(0.0, f64::max)
+}
+
+/// The entries in rows no wider than `room`.
+fn flow(legend: &[Entry], room: f64) -> Vec<Vec<Entry>> {
+    let mut rows: Vec<Vec<Entry>> = Vec::new();
+    for entry in legend {
+        let name = text::elide(&text::plain(&entry.name), TICK_SIZE, false, room - MARK_WIDTH - MARK_GAP);
+        let entry = Entry { name, ..entry.clone() };
+        match rows.last_mut() {
+            Some(row) if row_width(row) + ENTRY_GAP + entry_width(&entry) <= room => row.push(entry),
+            _ => rows.push(vec![entry]),
+        }
+    }
+    rows
+}
+
+fn draw_legend_above(scene: &mut Scene, rows: &[Vec<Entry>], left: f64, top: f64) {
+    for (number, row) in rows.iter().enumerate() {
+        let mut x = left;
+        for entry in row {
+            draw_entry(scene, entry, (x, top + number as f64 * LEGEND_LINE));
+            x += entry_width(entry) + ENTRY_GAP;
+        }
+    }
+}
+
+fn draw_legend_beside(scene: &mut Scene, legend: &[Entry], area: Rect) {
+    let fitting = ((area.height() / LEGEND_LINE) as usize).max(1);
+    let shown = if legend.len() > fitting { fitting - 1 } else { legend.len() };
+    let at = |number: usize| (area.left, area.top + (number as f64 + 0.5) * LEGEND_LINE);
+    for (number, entry) in legend.iter().take(shown).enumerate() {
+        let room = area.width() - MARK_WIDTH - MARK_GAP;
+        let name = text::elide(&text::plain(&entry.name), TICK_SIZE, false, room);
+        draw_entry(scene, &Entry { name, ..entry.clone() }, at(number));
+    }
+    if shown < legend.len() {
+        let font = Font { color: SOFT_INK, ..font(TICK_SIZE) };
+        scene.text(at(shown), format!("… {} more", legend.len() - shown), font);
+    }
+}
+
+fn draw_entry(scene: &mut Scene, entry: &Entry, (x, y): Point) {
+    match entry.mark {
+        Mark::Swatch => scene.rect(Rect::new(x + 3.0, y - 5.5, x + 14.0, y + 5.5), entry.color),
+        Mark::Line => scene.line(vec![(x, y), (x + MARK_WIDTH, y)], 2.2, entry.color),
+        Mark::Dashes => scene.dashes(&[(x, y), (x + MARK_WIDTH, y)], 2.2, entry.color),
+        Mark::Disc => scene.disc((x + MARK_WIDTH / 2.0, y), 4.0, entry.color),
+    }
+    scene.text((x + MARK_WIDTH + MARK_GAP, y), entry.name.as_str(), font(TICK_SIZE));
+}
