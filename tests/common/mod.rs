@@ -1,5 +1,5 @@
 //! What several test files share.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(dead_code, clippy::print_stderr, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -75,4 +75,27 @@ pub fn distance(a: &Tensor, b: &Tensor) -> f32 {
         .zip(flat(b))
         .map(|(&a, b)| if a == b { 0.0 } else { (a - b).abs() })
         .fold(0.0, |max, d| if d.is_nan() || d > max { d } else { max })
+}
+
+/// A real model's file, from `$MORA_TEST_MODELS` or `~/.cache/mora-models`. Where it is not there,
+/// the test says so and passes, or fails where `MORA_REAL_MODELS=1` asks for it.
+pub fn real_model(file: &str) -> Option<PathBuf> {
+    let folder = match std::env::var_os("MORA_TEST_MODELS") {
+        Some(folder) => PathBuf::from(folder),
+        None => std::env::home_dir().unwrap().join(".cache/mora-models"),
+    };
+    let path = folder.join(file);
+    if path.exists() {
+        return Some(path);
+    }
+    let what = format!("{} is not there: run scripts/fetch_test_models.sh", path.display());
+    assert!(std::env::var("MORA_REAL_MODELS").as_deref() != Ok("1"), "{what}");
+    eprintln!("skipped: {what}");
+    None
+}
+
+/// What other programs computed for a trained model: see `tests/fixtures/make_real.py`.
+pub fn real_fixture(name: &str) -> serde_json::Value {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/real");
+    serde_json::from_str(&std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap()).unwrap()
 }

@@ -124,7 +124,9 @@ impl Folder {
         let error = Error::new(format!("{}: no {name}", self.label()));
         if let Some(gguf) = names.iter().find(|name| name.ends_with(".gguf")) {
             return error.hint(match self {
-                Folder::Hub(_) => format!("the repository holds GGUF files: download {gguf} and give its path"),
+                Folder::Hub(_) => {
+                    format!("the repository holds GGUF files: download {gguf} and give its path")
+                }
                 _ => format!("the folder holds {gguf}: give the file's path"),
             });
         }
@@ -134,9 +136,11 @@ impl Folder {
             return error.hint("HF_HUB_OFFLINE is set and the file is not in the cache");
         }
         if name == "tokenizer.json" && (has("tokenizer.model") || has("vocab.json")) {
-            return error.hint("make one: in Python, AutoTokenizer.from_pretrained(…).save_pretrained(folder)");
+            return error
+                .hint("make one: in Python, AutoTokenizer.from_pretrained(…).save_pretrained(folder)");
         }
-        error.hint("a model needs config.json, tokenizer.json and model.safetensors (or shards with an index)")
+        error
+            .hint("a model needs config.json, tokenizer.json and model.safetensors (or shards with an index)")
     }
 
     /// Names of all files, as far as they are known.

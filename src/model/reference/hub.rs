@@ -86,7 +86,8 @@ impl Hub {
                 return Err(Error::new("there is no place for the hub's cache").hint("set HF_HOME or HOME"));
             }
         };
-        let is_set = |value: String| matches!(value.to_ascii_uppercase().as_str(), "1" | "ON" | "YES" | "TRUE");
+        let is_set =
+            |value: String| matches!(value.to_ascii_uppercase().as_str(), "1" | "ON" | "YES" | "TRUE");
         Ok(Self {
             endpoint: var("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".to_owned()),
             token: var("HF_TOKEN").or_else(|| Cache::new(cache.clone()).token()),
@@ -142,7 +143,9 @@ impl Snapshot {
         match catch_unwind(AssertUnwindSafe(download)) {
             Ok(Ok(path)) => Ok(Some(path)),
             Ok(Err(error)) => Err(self.refused(&error)),
-            Err(_) => Err(Error::new(format!("{}: {name}: the hub's answer makes no sense", self.repository))),
+            Err(_) => {
+                Err(Error::new(format!("{}: {name}: the hub's answer makes no sense", self.repository)))
+            }
         }
     }
 
@@ -164,14 +167,17 @@ impl Snapshot {
     fn cached(&self, name: &str) -> Option<PathBuf> {
         let cache = Cache::new(self.hub.cache.clone()).repo(self.repo.clone());
         // Python keeps no reference for a commit, only its snapshot.
-        let commit = || Some(cache.pointer_path(self.repo.revision()).join(name)).filter(|path| path.exists());
+        let commit =
+            || Some(cache.pointer_path(self.repo.revision()).join(name)).filter(|path| path.exists());
         cache.get(name).or_else(commit)
     }
 
     /// True where the weights are in the cache. They come last, so all else that there is came too.
     fn is_complete(&self) -> bool {
         ["config.json", "tokenizer.json"].iter().all(|name| self.cached(name).is_some())
-            && ["model.safetensors", "model.safetensors.index.json"].iter().any(|name| self.cached(name).is_some())
+            && ["model.safetensors", "model.safetensors.index.json"]
+                .iter()
+                .any(|name| self.cached(name).is_some())
             && self.shards_are_cached()
     }
 
@@ -204,8 +210,9 @@ impl Snapshot {
         let page = format!("{}/{}", self.hub.endpoint, self.repository.id);
         match status(error) {
             Some(code @ (401 | 403)) => {
-                Error::new(format!("{} is gated: the hub refused it ({code})", self.repository))
-                    .hint(format!("accept the licence on {page} and set HF_TOKEN to a token that may read it"))
+                Error::new(format!("{} is gated: the hub refused it ({code})", self.repository)).hint(
+                    format!("accept the licence on {page} and set HF_TOKEN to a token that may read it"),
+                )
             }
             Some(code) => Error::new(format!("{}: the hub answered {code}", self.repository)),
             None => Error::new(format!("{}: cannot reach {}: {error}", self.repository, self.hub.endpoint))

@@ -28,9 +28,9 @@ impl Reference {
     /// The reference as a person reads it, without a long path before a file's or folder's name.
     pub fn short(&self) -> String {
         match self {
-            Reference::Directory(path) | Reference::Gguf(path) => {
-                path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into())
-            }
+            Reference::Directory(path) | Reference::Gguf(path) => path
+                .file_name()
+                .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into()),
             other => other.to_string(),
         }
     }
@@ -88,7 +88,8 @@ fn embedded(name: &str) -> Result<Reference> {
         Some(name) => Ok(Reference::Embedded(name)),
         None => {
             let known: Vec<String> = names.clone().map(|name| format!("mora/{name}")).collect();
-            let error = Error::new(format!("no embedded model \"mora/{name}\", expected {}", known.join(" or ")));
+            let error =
+                Error::new(format!("no embedded model \"mora/{name}\", expected {}", known.join(" or ")));
             Err(match did_you_mean(&format!("mora/{name}"), known.iter().map(String::as_str)) {
                 Some(near) => error.hint(near),
                 None => error,
@@ -184,7 +185,10 @@ mod tests {
         let inside = |name: &str| folder.path().join(name).display().to_string();
 
         let misspelt = fault(&inside("smolm.gguf"));
-        assert!(misspelt.contains("no such directory or file") && misspelt.contains("\"smollm.gguf\""), "{misspelt}");
+        assert!(
+            misspelt.contains("no such directory or file") && misspelt.contains("\"smollm.gguf\""),
+            "{misspelt}"
+        );
         assert!(fault(&inside("model.safetensors")).contains("give its folder"));
         assert!(fault(&inside("pytorch_model.bin")).contains("save_pretrained"));
         assert!(fault("mora/tiny-ipt").contains("did you mean \"mora/tiny-ipd\"?"));

@@ -53,9 +53,9 @@ impl ChatTemplate {
         });
         environment.add_function("strftime_now", strftime_now);
         environment.add_filter("tojson", to_json);
-        environment
-            .add_template_owned("chat", mark_free(&template))
-            .map_err(|error| Error::new(format!("the chat template does not parse: {}", described(&error))))?;
+        environment.add_template_owned("chat", mark_free(&template)).map_err(|error| {
+            Error::new(format!("the chat template does not parse: {}", described(&error)))
+        })?;
         Ok(Self { environment, named: special.named.clone() })
     }
 
@@ -108,9 +108,10 @@ fn strftime_now(format: &str) -> Result<String, minijinja::Error> {
     let mut out = String::new();
     match write!(out, "{}", chrono::Local::now().format(format)) {
         Ok(()) => Ok(out),
-        Err(_) => {
-            Err(minijinja::Error::new(ErrorKind::InvalidOperation, format!("no format of a time: {format:?}")))
-        }
+        Err(_) => Err(minijinja::Error::new(
+            ErrorKind::InvalidOperation,
+            format!("no format of a time: {format:?}"),
+        )),
     }
 }
 
@@ -140,15 +141,101 @@ fn to_json(value: Value, options: Kwargs) -> Result<Value, minijinja::Error> {
 struct Spaced;
 
 impl Formatter for Spaced {
-    fn begin_array_value<W: ?Sized + std::io::Write>(&mut self, writer: &mut W, first: bool) -> std::io::Result<()> {
+    fn begin_array_value<W: ?Sized + std::io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> std::io::Result<()> {
         if first { Ok(()) } else { writer.write_all(b", ") }
     }
 
-    fn begin_object_key<W: ?Sized + std::io::Write>(&mut self, writer: &mut W, first: bool) -> std::io::Result<()> {
+    fn begin_object_key<W: ?Sized + std::io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> std::io::Result<()> {
         if first { Ok(()) } else { writer.write_all(b", ") }
     }
 
     fn begin_object_value<W: ?Sized + std::io::Write>(&mut self, writer: &mut W) -> std::io::Result<()> {
         writer.write_all(b": ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn template(text: &str) -> Result<ChatTemplate> {
+        let named = [("bos_token".to_owned(), "<s>".to_owned())].into();
+        ChatTemplate::new(text.to_owned(), &Special { named, ..Special::default() })
+    }
+
+    fn rendered(text: &str) -> Result<String> {
+        let messages = [Message::user(" a <b> "), Message { role: "assistant".into(), content: "é".into() }];
+        template(text)?.render(&messages, true)
+    }
+
+    /// Expected texts from `tokenizer.apply_chat_template` of transformers 5.23.0.
+    #[test]
+    fn templates_render_as_in_transformers() {
+        for (text, expected) in [
+            (
+                "{{ bos_token }}{% for m in messages %}[{{ m['role'] }}]{{ m.content | trim }}{% endfor %}",
+                "<s>[user]a <b>[assistant]é",
+            ),
+            ("{%- if tools is none and add_generation_prompt %}\n  x\n{% endif %}\n", "  x\n"),
+            (
+                "{% for m in messages %}\n{% if loop.first %}{% continue %}{% endif %}\n{{ m.content }}\n{% endfor %}",
+                "é\n",
+            ),
+            (
+                "{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}",
+                "2",
+            ),
+            (
+                "{{ messages | tojson }}",
+                r#"[{"role": "user", "content": " a <b> "}, {"role": "assistant", "content": "é"}]"#,
+            ),
+            (
+                "{{ {'a': [1, 2.5, true, none]} | tojson(indent=2) }}",
+                "{\n  \"a\": [\n    1,\n    2.5,\n    true,\n    null\n  ]\n}",
+            ),
+            (
+                "{% for m in messages %}{% generation %}{{ m.content }}{%- endgeneration -%}\n{% endfor %}",
+                " a <b> é",
+            ),
+            ("{{ messages[0].content.strip().upper().split(' ')[-1] }}{{ messages[1:] | length }}", "<B>1"),
+            ("{{ messages[0]['content'].startswith(' a') and 'b' in messages[0].content }}", "True"),
+            (
+                "{% for k, v in messages[1].items() %}{{ k }}={{ v }};{% endfor %}",
+                "role=assistant;content=é;",
+            ),
+        ] {
+            assert_eq!(rendered(text).unwrap(), expected, "{text}");
+        }
+        assert!(rendered("{{ strftime_now('%Y') }}").unwrap().starts_with("20"));
+    }
+
+    #[test]
+    fn a_template_that_fails_says_why() {
+        let fault = |text: &str| rendered(text).unwrap_err().to_string();
+        let raised = fault("\n{{ raise_exception('no ' ~ 'system role') }}");
+        assert!(raised.contains("no system role") && raised.contains("line 2"), "{raised}");
+        assert!(fault("{{ strftime_now('%Q') }}").contains("no format of a time"));
+        assert!(fault("{{ messages | nothing }}").contains("nothing"));
+        assert!(fault("{% for x in %}").contains("does not parse"));
+    }
+
+    #[test]
+    fn a_template_that_never_ends_is_stopped() {
+        for text in [
+            "{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}",
+            "{% for a in range(99999) %}{% for b in range(99999) %}{{ a * b }}{% endfor %}{% endfor %}",
+        ] {
+            let error = rendered(text).unwrap_err().to_string();
+            assert!(error.contains("the chat template failed"), "{error}");
+        }
     }
 }

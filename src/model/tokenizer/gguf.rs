@@ -4,10 +4,10 @@
 //! SentencePiece's BPE, which stores no merges. SentencePiece joins the neighbours whose union
 //! scores best, so every way to cut a token into two tokens is a merge, ranked by the token.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use tokenizers::decoders::{DecoderWrapper, byte_fallback::ByteFallback, fuse::Fuse, sequence, strip::Strip};
-use tokenizers::models::bpe::{BPE, BpeBuilder};
+use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::normalizers::{Prepend, Replace, unicode::NFC, utils};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
@@ -27,23 +27,23 @@ const USER_DEFINED: i64 = 4;
 
 pub(super) fn read(metadata: &Metadata) -> Result<Parts> {
     let kind = metadata.text("tokenizer.ggml.model")?.ok_or_else(|| missing("tokenizer.ggml.model"))?;
-    let vocab = Vocab::read(metadata)?;
+    let listed = Listed::read(metadata)?;
     let mut backend = match kind {
-        "gpt2" => byte_level(metadata, &vocab)?,
-        "llama" => sentence_piece(metadata, &vocab)?,
+        "gpt2" => byte_level(metadata, &listed)?,
+        "llama" => sentence_piece(metadata, &listed)?,
         other => {
             return Err(Error::new(format!("tokenizer.ggml.model \"{other}\" is not supported"))
                 .hint("supported: gpt2 (byte-level BPE) and llama (SentencePiece)"));
         }
     };
-    add_marked(&mut backend, &vocab)?;
+    add_marked(&mut backend, &listed)?;
 
     let mut named = BTreeMap::new();
     for (name, key) in [("bos", "bos"), ("eos", "eos"), ("unk", "unknown"), ("pad", "padding")] {
         let key = format!("tokenizer.ggml.{key}_token_id");
         if let Some(id) = metadata.count(&key)? {
-            let Some(token) = vocab.tokens.get(id) else {
-                return Err(Error::new(format!("{key} is {id}, the vocabulary has {}", vocab.tokens.len())));
+            let Some(token) = listed.tokens.get(id) else {
+                return Err(Error::new(format!("{key} is {id}, the vocabulary has {}", listed.tokens.len())));
             };
             named.insert(format!("{name}_token"), token.clone());
         }
@@ -64,12 +64,12 @@ fn missing(key: &str) -> Error {
 }
 
 /// The tokens with the type that the file gives each.
-struct Vocab<'a> {
+struct Listed<'a> {
     tokens: &'a [String],
     types: &'a [i64],
 }
 
-impl<'a> Vocab<'a> {
+impl<'a> Listed<'a> {
     fn read(metadata: &'a Metadata) -> Result<Self> {
         let key = "tokenizer.ggml.tokens";
         let tokens = metadata.texts(key)?.ok_or_else(|| missing(key))?;
@@ -96,43 +96,24 @@ impl<'a> Vocab<'a> {
 }
 
 /// Tokens that are matched whole in a text, before anything else looks at it.
-fn add_marked(backend: &mut Backend, vocab: &Vocab) -> Result<()> {
+fn add_marked(backend: &mut Backend, listed: &Listed) -> Result<()> {
     let marked = |token: &String, special| AddedToken::from(token.clone(), special).normalized(false);
-    let control: Vec<_> = vocab.of_type(CONTROL).map(|token| marked(token, true)).collect();
+    let control: Vec<_> = listed.of_type(CONTROL).map(|token| marked(token, true)).collect();
     let known = |token: &&String| backend.token_to_id(token).is_some();
-    let defined: Vec<_> = vocab.of_type(USER_DEFINED).filter(known).map(|token| marked(token, false)).collect();
+    let defined: Vec<_> =
+        listed.of_type(USER_DEFINED).filter(known).map(|token| marked(token, false)).collect();
     guarded("tokenizer.ggml.token_type", || backend.add_special_tokens(control))?;
     guarded("tokenizer.ggml.token_type", || backend.add_tokens(defined))?;
     Ok(())
 }
 
-/// A BPE model, with what its kind sets beside vocabulary and merges.
-fn build(
-    vocab: HashMap<String, u32>,
-    merges: Vec<(String, String)>,
-    set: impl FnOnce(BpeBuilder) -> BpeBuilder,
-) -> Result<BPE> {
-    // The tokenizers crate cuts a buffer of the longest token's length without a look.
-    for (left, right) in &merges {
-        for part in [left, right, &format!("{left}{right}")] {
-            if !vocab.contains_key(part) {
-                return Err(Error::new(format!(
-                    "tokenizer.ggml.merges joins \"{left}\" and \"{right}\", but \"{part}\" is no token"
-                )));
-            }
-        }
-    }
-    let vocab = vocab.into_iter().collect::<tokenizers::models::bpe::Vocab>();
-    let builder = set(BPE::builder().vocab_and_merges(vocab, merges));
-    guarded("tokenizer.ggml.merges", || builder.build())
-}
-
-fn ids<'a>(tokens: impl IntoIterator<Item = &'a String>) -> HashMap<String, u32> {
-    tokens.into_iter().zip(0u32..).map(|(token, id)| (token.clone(), id)).collect()
+/// Token → id.
+fn ids(tokens: &[String]) -> Vocab {
+    tokens.iter().zip(0u32..).map(|(token, id)| (token.clone(), id)).collect()
 }
 
 /// GPT-2's kind: bytes as printable characters, merges in the file.
-fn byte_level(metadata: &Metadata, vocab: &Vocab) -> Result<Backend> {
+fn byte_level(metadata: &Metadata, listed: &Listed) -> Result<Backend> {
     let key = "tokenizer.ggml.merges";
     let merges = metadata.texts(key)?.ok_or_else(|| missing(key))?;
     let merges = merges
@@ -143,7 +124,19 @@ fn byte_level(metadata: &Metadata, vocab: &Vocab) -> Result<Backend> {
         })
         .collect::<Result<Vec<_>>>()?;
     let pre = Pre::named(metadata.text("tokenizer.ggml.pre")?.unwrap_or("default"))?;
-    let bpe = build(ids(vocab.tokens), merges, |builder| builder.ignore_merges(pre.whole_tokens))?;
+    let ids = ids(listed.tokens);
+    // The tokenizers crate cuts a buffer of the longest token's length without a look.
+    for (left, right) in &merges {
+        for part in [left, right, &format!("{left}{right}")] {
+            if !ids.contains_key(part) {
+                return Err(Error::new(format!(
+                    "{key} joins \"{left}\" and \"{right}\", but \"{part}\" is no token"
+                )));
+            }
+        }
+    }
+    let builder = BPE::builder().vocab_and_merges(ids, merges).ignore_merges(pre.whole_tokens);
+    let bpe = guarded(key, || builder.build())?;
     let mut backend = Backend::new(bpe);
     if pre.nfc {
         guarded("tokenizer.ggml.pre", || backend.with_normalizer(Some(NFC)).map(|_| ()))?;
@@ -173,7 +166,8 @@ impl Pre {
     fn named(name: &str) -> Result<Self> {
         let gpt2 = Self { digits: false, pattern: None, nfc: false, whole_tokens: false };
         Ok(match name {
-            "default" | "gpt-2" | "gpt2" | "phi-2" | "jina-es" | "jina-de" | "roberta-bpe" | "mpt" | "olmo" => gpt2,
+            "default" | "gpt-2" | "gpt2" | "phi-2" | "jina-es" | "jina-de" | "roberta-bpe" | "mpt"
+            | "olmo" => gpt2,
             "smollm" | "starcoder" | "refact" | "command-r" | "codeshell" | "exaone" => {
                 Self { digits: true, ..gpt2 }
             }
@@ -182,8 +176,9 @@ impl Pre {
             "qwen2" | "deepseek-r1-qwen" | "stablelm2" => Self { pattern: Some(QWEN2), nfc: true, ..gpt2 },
             "tekken" => Self { pattern: Some(TEKKEN), whole_tokens: true, ..gpt2 },
             other => {
-                return Err(Error::new(format!("tokenizer.ggml.pre \"{other}\" is not supported"))
-                    .hint("open the model's Hugging Face folder, whose tokenizer.json says how it cuts words"));
+                return Err(Error::new(format!("tokenizer.ggml.pre \"{other}\" is not supported")).hint(
+                    "open the model's Hugging Face folder, whose tokenizer.json says how it cuts words",
+                ));
             }
         })
     }
@@ -206,16 +201,18 @@ impl Pre {
 }
 
 /// SentencePiece's kind: spaces are `▁`, unknown characters are bytes, merges follow from the tokens.
-fn sentence_piece(metadata: &Metadata, vocab: &Vocab) -> Result<Backend> {
+fn sentence_piece(metadata: &Metadata, listed: &Listed) -> Result<Backend> {
     let gemma = metadata.text("general.architecture")?.is_some_and(|family| family.starts_with("gemma"));
     // Gemma's files write runs of spaces as spaces; the text that merging sees has none.
-    let tokens: Vec<String> = vocab
+    let tokens: Vec<String> = listed
         .tokens
         .iter()
-        .map(|token| if gemma && !token.is_empty() && token.trim_matches(' ').is_empty() {
-            "▁".repeat(token.len())
-        } else {
-            token.clone()
+        .map(|token| {
+            if gemma && !token.is_empty() && token.trim_matches(' ').is_empty() {
+                "▁".repeat(token.len())
+            } else {
+                token.clone()
+            }
         })
         .collect();
     // Gemma's scores do not follow the order in which its merges were learned; its ids do.
@@ -233,13 +230,11 @@ fn sentence_piece(metadata: &Metadata, vocab: &Vocab) -> Result<Backend> {
     let ids = ids(&tokens);
     let merges = merges(&tokens, scores, &ids);
     let unknown = metadata.count("tokenizer.ggml.unknown_token_id")?.and_then(|id| tokens.get(id)).cloned();
-    let mut backend = Backend::new(build(ids, merges, |builder| {
-        let builder = builder.byte_fallback(true).fuse_unk(true);
-        match unknown {
-            Some(unknown) => builder.unk_token(unknown),
-            None => builder,
-        }
-    })?);
+    let mut builder = BPE::builder().vocab_and_merges(ids, merges).byte_fallback(true).fuse_unk(true);
+    if let Some(unknown) = unknown {
+        builder = builder.unk_token(unknown);
+    }
+    let mut backend = Backend::new(guarded("tokenizer.ggml.tokens", || builder.build())?);
     let prefix = !gemma && metadata.flag("tokenizer.ggml.add_space_prefix")?.unwrap_or(true);
     guarded("tokenizer.ggml.model", || {
         let spaces = Replace::new(" ", "▁")?;
@@ -262,7 +257,7 @@ fn sentence_piece(metadata: &Metadata, vocab: &Vocab) -> Result<Backend> {
 
 /// Every cut of every token into two tokens, the best first: by the whole's score (its id where
 /// there are no scores), then the longer left part.
-fn merges(tokens: &[String], scores: Option<&[f32]>, ids: &HashMap<String, u32>) -> Vec<(String, String)> {
+fn merges(tokens: &[String], scores: Option<&[f32]>, ids: &Vocab) -> Vec<(String, String)> {
     struct Cut<'a> {
         score: f32,
         id: u32,

@@ -238,3 +238,102 @@ fn decode_blocks<B: GgmlType, T: Element>(blocks: &[B], out: &mut [T], shift: f3
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+
+    fn source(bytes: &[u8], stored: &Stored, arrange: Arrange, d_head: usize) -> Vec<f32> {
+        let count = bytes.len() / stored.bytes(stored.block()).unwrap() * stored.block();
+        let shape = match arrange {
+            Arrange::AsIs => vec![count],
+            Arrange::TransposedThird(_) | Arrange::HeadThird(_) => vec![count / 12, 4],
+            _ => vec![count / 4, 4],
+        };
+        let source = Source { bytes, stored, arrange, d_head, shift: 0.0 };
+        let tensor = read::<f32>(&source, &shape, &Device::Cpu).unwrap();
+        tensor.flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    /// Values by gguf-py 0.19.0 (`gguf.dequantize`); see `tests/fixtures/make_gguf.py`.
+    #[test]
+    fn every_quantisation_decodes_as_in_gguf_py() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/gguf/types.json");
+        let fixture: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let types = fixture["types"].as_object().unwrap();
+        assert_eq!(types.len(), 13);
+        for (name, blocks) in types {
+            let stored = Stored::Ggml(match name.as_str() {
+                "F32" => GgmlDType::F32,
+                "F16" => GgmlDType::F16,
+                "BF16" => GgmlDType::BF16,
+                "Q4_0" => GgmlDType::Q4_0,
+                "Q4_1" => GgmlDType::Q4_1,
+                "Q5_0" => GgmlDType::Q5_0,
+                "Q5_1" => GgmlDType::Q5_1,
+                "Q8_0" => GgmlDType::Q8_0,
+                "Q2_K" => GgmlDType::Q2K,
+                "Q3_K" => GgmlDType::Q3K,
+                "Q4_K" => GgmlDType::Q4K,
+                "Q5_K" => GgmlDType::Q5K,
+                _ => GgmlDType::Q6K,
+            });
+            let hex = blocks["bytes"].as_str().unwrap();
+            let bytes: Vec<u8> = (0..hex.len() / 2)
+                .map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap())
+                .collect();
+            let expected: Vec<f32> = blocks["values"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|value| value.as_f64().unwrap() as f32)
+                .collect();
+            // Bytes at an odd address must give the same.
+            let shifted = [&[0], bytes.as_slice()].concat();
+            for bytes in [bytes.as_slice(), &shifted[1..]] {
+                let values = source(bytes, &stored, Arrange::AsIs, 1);
+                assert_eq!(values.len(), expected.len(), "{name}");
+                // Both multiply factor, scale and number in float32, in orders of their own.
+                let largest = expected.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+                for (value, expected) in values.iter().zip(&expected) {
+                    assert!(
+                        (value - expected).abs() <= 4.0 * f32::EPSILON * largest,
+                        "{name}: {value} {expected}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn layouts_are_undone() {
+        let f32s = Stored::Ggml(GgmlDType::F32);
+        let bytes =
+            |values: &[f32]| -> Vec<u8> { values.iter().flat_map(|value| value.to_le_bytes()).collect() };
+        // Two heads of four rows; row r holds r·10 and up.
+        let rows = |order: &[usize]| -> Vec<f32> {
+            order.iter().flat_map(|row| (0..4).map(move |column| (10 * row + column) as f32)).collect()
+        };
+        let wanted = rows(&[0, 1, 2, 3, 4, 5, 6, 7]);
+        let interleaved = bytes(&rows(&[0, 2, 1, 3, 4, 6, 5, 7]));
+        assert_eq!(source(&interleaved, &f32s, Arrange::Interleaved, 4), wanted);
+
+        // Per head of two rows: query, key, value.
+        let fused = bytes(&rows(&[0, 1, 20, 21, 30, 31, 2, 3, 22, 23, 32, 33]));
+        assert_eq!(source(&fused, &f32s, Arrange::HeadThird(0), 2), rows(&[0, 1, 2, 3]));
+        assert_eq!(source(&fused, &f32s, Arrange::HeadThird(1), 2), rows(&[20, 21, 22, 23]));
+        assert_eq!(source(&fused, &f32s, Arrange::HeadThird(2), 2), rows(&[30, 31, 32, 33]));
+
+        // [in, out]: more rows than one stripe, and no whole number of stripes.
+        let out = 150;
+        let stored: Vec<f32> =
+            (0..4).flat_map(|column| (0..out).map(move |row| (10 * row + column) as f32)).collect();
+        let order: Vec<usize> = (0..out).collect();
+        assert_eq!(source(&bytes(&stored), &f32s, Arrange::Transposed, 1), rows(&order));
+        for third in 0..3 {
+            let wanted = rows(&order[50 * third..50 * (third + 1)]);
+            assert_eq!(source(&bytes(&stored), &f32s, Arrange::TransposedThird(third), 1), wanted);
+        }
+    }
+}
