@@ -8,7 +8,7 @@ use super::hf::gemma_embed_scale;
 use super::{Activation, ArchConfig, LayerConfig, NormConfig, NormKind, RopeConfig, RopeScaling};
 use crate::error::{Error, Result, did_you_mean};
 use crate::model::weights::gguf::Metadata;
-use crate::model::weights::store::{Entry, Stored, Store};
+use crate::model::weights::store::{Entry, Store, Stored};
 
 const FAMILIES: [&str; 6] = ["gemma", "gemma2", "gemma3", "llama", "qwen2", "qwen3"];
 const MOST_LAYERS: usize = 4096;
@@ -126,7 +126,9 @@ fn common(keys: &Keys, store: &Store) -> Result<ArchConfig> {
         Some(_) => keys.size("attention.key_length")?,
         None if d_model.is_multiple_of(n_heads) => d_model / n_heads,
         None => {
-            return Err(Error::new(format!("a width of {d_model} does not divide into {n_heads} attention heads")));
+            return Err(Error::new(format!(
+                "a width of {d_model} does not divide into {n_heads} attention heads"
+            )));
         }
     };
     if let Some(value_length) = keys.count("attention.value_length")?.filter(|length| *length != d_head) {
@@ -146,9 +148,9 @@ fn common(keys: &Keys, store: &Store) -> Result<ArchConfig> {
         return Err(Error::new("tensor \"token_embd.weight\" is missing"));
     };
     let has = |name: &str| store.entries.contains_key(name);
-    let eps = keys
-        .positive("attention.layer_norm_rms_epsilon")?
-        .ok_or_else(|| Error::new(format!("the metadata has no {}", keys.key("attention.layer_norm_rms_epsilon"))))?;
+    let eps = keys.positive("attention.layer_norm_rms_epsilon")?.ok_or_else(|| {
+        Error::new(format!("the metadata has no {}", keys.key("attention.layer_norm_rms_epsilon")))
+    })?;
     Ok(ArchConfig {
         family: keys.family.to_owned(),
         vocab_size: embedding.shape.first().copied().unwrap_or(0),
@@ -228,8 +230,7 @@ fn theta(keys: &Keys, default: f64) -> Result<f64> {
 /// The file does not say by what queries are scaled: by the head's width, but for the largest model
 /// of each generation (27 billion weights, known by its depth), by the width per query head.
 fn attn_scale(config: &ArchConfig, largest: usize) -> f64 {
-    let width =
-        if config.n_layers() == largest { config.d_model / config.n_heads } else { config.d_head };
+    let width = if config.n_layers() == largest { config.d_model / config.n_heads } else { config.d_head };
     (width as f64).powf(-0.5)
 }
 
@@ -281,7 +282,9 @@ fn llama3_scaling(divisors: &[f64], theta: f64, d_rotary: usize) -> Result<RopeS
             original_context: CONTEXT,
         })
     } else {
-        Err(Error::new("tensor \"rope_freqs.weight\" holds other rope divisors than Llama 3's, which are not supported"))
+        Err(Error::new(
+            "tensor \"rope_freqs.weight\" holds other rope divisors than Llama 3's, which are not supported",
+        ))
     }
 }
 

@@ -53,9 +53,9 @@ impl ChatTemplate {
         });
         environment.add_function("strftime_now", strftime_now);
         environment.add_filter("tojson", to_json);
-        environment
-            .add_template_owned("chat", mark_free(&template))
-            .map_err(|error| Error::new(format!("the chat template does not parse: {}", described(&error))))?;
+        environment.add_template_owned("chat", mark_free(&template)).map_err(|error| {
+            Error::new(format!("the chat template does not parse: {}", described(&error)))
+        })?;
         Ok(Self { environment, named: special.named.clone() })
     }
 
@@ -108,9 +108,10 @@ fn strftime_now(format: &str) -> Result<String, minijinja::Error> {
     let mut out = String::new();
     match write!(out, "{}", chrono::Local::now().format(format)) {
         Ok(()) => Ok(out),
-        Err(_) => {
-            Err(minijinja::Error::new(ErrorKind::InvalidOperation, format!("no format of a time: {format:?}")))
-        }
+        Err(_) => Err(minijinja::Error::new(
+            ErrorKind::InvalidOperation,
+            format!("no format of a time: {format:?}"),
+        )),
     }
 }
 
@@ -140,11 +141,19 @@ fn to_json(value: Value, options: Kwargs) -> Result<Value, minijinja::Error> {
 struct Spaced;
 
 impl Formatter for Spaced {
-    fn begin_array_value<W: ?Sized + std::io::Write>(&mut self, writer: &mut W, first: bool) -> std::io::Result<()> {
+    fn begin_array_value<W: ?Sized + std::io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> std::io::Result<()> {
         if first { Ok(()) } else { writer.write_all(b", ") }
     }
 
-    fn begin_object_key<W: ?Sized + std::io::Write>(&mut self, writer: &mut W, first: bool) -> std::io::Result<()> {
+    fn begin_object_key<W: ?Sized + std::io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> std::io::Result<()> {
         if first { Ok(()) } else { writer.write_all(b", ") }
     }
 

@@ -100,7 +100,8 @@ fn add_marked(backend: &mut Backend, vocab: &Vocab) -> Result<()> {
     let marked = |token: &String, special| AddedToken::from(token.clone(), special).normalized(false);
     let control: Vec<_> = vocab.of_type(CONTROL).map(|token| marked(token, true)).collect();
     let known = |token: &&String| backend.token_to_id(token).is_some();
-    let defined: Vec<_> = vocab.of_type(USER_DEFINED).filter(known).map(|token| marked(token, false)).collect();
+    let defined: Vec<_> =
+        vocab.of_type(USER_DEFINED).filter(known).map(|token| marked(token, false)).collect();
     guarded("tokenizer.ggml.token_type", || backend.add_special_tokens(control))?;
     guarded("tokenizer.ggml.token_type", || backend.add_tokens(defined))?;
     Ok(())
@@ -173,7 +174,8 @@ impl Pre {
     fn named(name: &str) -> Result<Self> {
         let gpt2 = Self { digits: false, pattern: None, nfc: false, whole_tokens: false };
         Ok(match name {
-            "default" | "gpt-2" | "gpt2" | "phi-2" | "jina-es" | "jina-de" | "roberta-bpe" | "mpt" | "olmo" => gpt2,
+            "default" | "gpt-2" | "gpt2" | "phi-2" | "jina-es" | "jina-de" | "roberta-bpe" | "mpt"
+            | "olmo" => gpt2,
             "smollm" | "starcoder" | "refact" | "command-r" | "codeshell" | "exaone" => {
                 Self { digits: true, ..gpt2 }
             }
@@ -182,8 +184,9 @@ impl Pre {
             "qwen2" | "deepseek-r1-qwen" | "stablelm2" => Self { pattern: Some(QWEN2), nfc: true, ..gpt2 },
             "tekken" => Self { pattern: Some(TEKKEN), whole_tokens: true, ..gpt2 },
             other => {
-                return Err(Error::new(format!("tokenizer.ggml.pre \"{other}\" is not supported"))
-                    .hint("open the model's Hugging Face folder, whose tokenizer.json says how it cuts words"));
+                return Err(Error::new(format!("tokenizer.ggml.pre \"{other}\" is not supported")).hint(
+                    "open the model's Hugging Face folder, whose tokenizer.json says how it cuts words",
+                ));
             }
         })
     }
@@ -212,10 +215,12 @@ fn sentence_piece(metadata: &Metadata, vocab: &Vocab) -> Result<Backend> {
     let tokens: Vec<String> = vocab
         .tokens
         .iter()
-        .map(|token| if gemma && !token.is_empty() && token.trim_matches(' ').is_empty() {
-            "▁".repeat(token.len())
-        } else {
-            token.clone()
+        .map(|token| {
+            if gemma && !token.is_empty() && token.trim_matches(' ').is_empty() {
+                "▁".repeat(token.len())
+            } else {
+                token.clone()
+            }
         })
         .collect();
     // Gemma's scores do not follow the order in which its merges were learned; its ids do.

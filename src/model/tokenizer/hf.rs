@@ -49,7 +49,9 @@ pub(super) fn read(files: &Files) -> Result<Parts> {
     let config = json(files.config.as_ref())?;
     let mut named = BTreeMap::new();
     for source in [json(files.special_tokens.as_ref())?, config.clone()].into_iter().flatten() {
-        for token in ["bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token"] {
+        for token in
+            ["bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token"]
+        {
             if let Some(text) = source.get(token).and_then(token_text) {
                 named.insert(token.to_owned(), text.to_owned());
             }
@@ -117,7 +119,8 @@ fn chat_template(files: &Files, config: Option<&Value>) -> Result<Option<String>
         Some(Value::String(template)) => Some(template.clone()),
         // Several by name: the one called "default".
         Some(Value::Array(list)) => {
-            let default = list.iter().find(|item| item.get("name").and_then(Value::as_str) == Some("default"));
+            let default =
+                list.iter().find(|item| item.get("name").and_then(Value::as_str) == Some("default"));
             default.or(list.first()).and_then(|item| Some(item.get("template")?.as_str()?.to_owned()))
         }
         _ => None,
@@ -223,9 +226,9 @@ impl<'de> Deserialize<'de> for Merges {
                 while let Some(merge) = list.next_element::<Merge>()? {
                     let (left, right) = match &merge {
                         Merge::Pair(left, right) => (left.len(), right.len()),
-                        Merge::Joined(text) => {
-                            text.split_once(' ').map_or((text.len(), 0), |(left, right)| (left.len(), right.len()))
-                        }
+                        Merge::Joined(text) => text
+                            .split_once(' ')
+                            .map_or((text.len(), 0), |(left, right)| (left.len(), right.len())),
                     };
                     found.longest = found.longest.max(left + right);
                     found.shortest_right = found.shortest_right.min(right);

@@ -9,8 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokenizers::tokenizer::Tokenizer as Backend;
 
-pub use self::chat::Message;
 use self::chat::ChatTemplate;
+pub use self::chat::Message;
 pub use self::hf::Files;
 use self::special::Special;
 use super::weights::gguf::Metadata;

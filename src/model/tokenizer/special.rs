@@ -30,7 +30,11 @@ pub(super) struct Special {
 
 impl Special {
     /// Finds the named tokens in the vocabulary; `stops` are further ends of a generation.
-    pub fn new(backend: &Backend, named: BTreeMap<String, String>, stops: impl IntoIterator<Item = u32>) -> Self {
+    pub fn new(
+        backend: &Backend,
+        named: BTreeMap<String, String>,
+        stops: impl IntoIterator<Item = u32>,
+    ) -> Self {
         let find = |name: &str| {
             let text = named.get(name)?;
             Some(Token { text: text.clone(), id: backend.token_to_id(text)? })

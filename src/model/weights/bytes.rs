@@ -57,7 +57,8 @@ impl FileBytes {
     /// # Errors
     /// Names the file where it is no UTF-8.
     pub fn text(&self) -> Result<&str> {
-        std::str::from_utf8(self).map_err(|error| Error::new(format!("{}: no UTF-8 text: {error}", self.name)))
+        std::str::from_utf8(self)
+            .map_err(|error| Error::new(format!("{}: no UTF-8 text: {error}", self.name)))
     }
 
     /// The bytes as JSON.

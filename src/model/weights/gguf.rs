@@ -306,7 +306,8 @@ impl<'a> Reader<'a> {
         let length = self.u64()?;
         let length = self.expect("bytes of text", length, 1)?;
         let bytes = self.take(length)?;
-        String::from_utf8(bytes.to_vec()).map_err(|_| Error::new(format!("{length} bytes that are no UTF-8 text")))
+        String::from_utf8(bytes.to_vec())
+            .map_err(|_| Error::new(format!("{length} bytes that are no UTF-8 text")))
     }
 
     fn value(&mut self) -> Result<Value> {
@@ -358,9 +359,8 @@ impl<'a> Reader<'a> {
             _ => Value::Integers(
                 (0..count)
                     .map(|_| match self.single(kind)? {
-                        Value::Integer(number) => {
-                            i64::try_from(number).map_err(|_| Error::new(format!("integer {number} is too large")))
-                        }
+                        Value::Integer(number) => i64::try_from(number)
+                            .map_err(|_| Error::new(format!("integer {number} is too large"))),
                         _ => Err(Error::new("expected an integer")),
                     })
                     .collect::<Result<_>>()?,

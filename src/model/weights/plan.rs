@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::Dialect;
 use super::arrange::{Arrange, Source};
 use super::names::{self, Name, Naming};
 use super::store::{Entry, Store, Stored};
-use super::Dialect;
 use crate::error::{Error, Result};
 use crate::model::config::{ArchConfig, TensorSpec};
 
@@ -62,7 +62,8 @@ impl<'a> Plan<'a> {
                 Some((stored_name, entry, name)) => {
                     check(store, stored_name.as_str(), entry, &spec, name.arrange)?;
                     used.insert(stored_name);
-                    let shift = if name.norm && spec.name.ends_with(".weight") { naming.norm_shift } else { 0.0 };
+                    let shift =
+                        if name.norm && spec.name.ends_with(".weight") { naming.norm_shift } else { 0.0 };
                     steps.push(Step { spec, entry, arrange: name.arrange, shift });
                 }
                 None => missing.push(stored_names(naming, prefix, &spec.name)),
@@ -167,7 +168,8 @@ fn stored_names(naming: &'static Naming, prefix: &str, canonical: &str) -> Strin
 }
 
 fn check(store: &Store, stored_name: &str, entry: &Entry, spec: &TensorSpec, arrange: Arrange) -> Result<()> {
-    let fault = |what: String| Error::new(format!("{}: tensor \"{stored_name}\": {what}", store.file_name(entry)));
+    let fault =
+        |what: String| Error::new(format!("{}: tensor \"{stored_name}\": {what}", store.file_name(entry)));
     if let Stored::Other(name) = &entry.stored {
         return Err(fault(format!("type {name}, expected a float type or a common quantisation")));
     }

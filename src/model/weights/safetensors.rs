@@ -143,7 +143,9 @@ impl Described {
         let Some(count) = count.filter(|count| *count <= usize::MAX as u64) else {
             return Err(Error::new(format!("shape {:?} has more elements than can be counted", self.shape)));
         };
-        if !matches!(stored, Stored::Other(_)) && stored.bytes(count as usize).map(|b| b as u64) != Some(to - from) {
+        if !matches!(stored, Stored::Other(_))
+            && stored.bytes(count as usize).map(|b| b as u64) != Some(to - from)
+        {
             return Err(Error::new(format!(
                 "{} bytes are stored, expected {} for {stored} of shape {:?}",
                 to - from,

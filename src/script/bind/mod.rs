@@ -69,24 +69,19 @@
 //! Add the room to [`ROOMS`]. Tests refuse signatures registered twice.
 
 mod base;
+mod tensor;
 
 use rhai::Module;
 use rhai::plugin::ModuleManifest;
 
 /// What most bindings use.
 pub(crate) mod prelude {
-    #[allow(unused_imports)]
     pub(crate) use rhai::{Array, Dynamic, FnPtr, Map, NativeCallContext};
 
-    #[allow(unused_imports)]
     pub(crate) use crate::error::{Context as _, Error};
-    #[allow(unused_imports)]
     pub(crate) use crate::script::context::Context;
-    #[allow(unused_imports)]
     pub(crate) use crate::script::error::ScriptResult;
-    #[allow(unused_imports)]
     pub(crate) use crate::script::options::{Options, argument};
-    #[allow(unused_imports)]
     pub(crate) use crate::script::value::array;
 }
 
@@ -101,7 +96,7 @@ pub struct Room {
 }
 
 /// All rooms, in the order of the reference.
-pub static ROOMS: &[&Room] = &[&base::ROOM];
+pub static ROOMS: &[&Room] = &[&base::ROOM, &tensor::ROOM];
 
 impl Room {
     /// The room as a module for an engine. Functions are looked up when they are called, so that an

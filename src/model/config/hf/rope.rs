@@ -64,7 +64,9 @@ fn rotated(d_head: usize, share: Option<f64>, partial: Option<f64>) -> Result<us
         }
     };
     if !(share > 0.0 && share <= 1.0) {
-        return Err(Error::new(format!("the rotated share of a head is {share}, expected above 0 and up to 1")));
+        return Err(Error::new(format!(
+            "the rotated share of a head is {share}, expected above 0 and up to 1"
+        )));
     }
     Ok((d_head as f64 * share) as usize)
 }
