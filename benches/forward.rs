@@ -28,7 +28,8 @@ const CHECKED_IDS: [u32; 8] = [0, 2, 33, 34, 504, 2683, 4667, 49151];
 
 fn main() {
     let cache = std::env::var("MORA_TEST_MODELS").map(PathBuf::from);
-    let cache = cache.unwrap_or_else(|_| PathBuf::from(std::env::var("HOME").unwrap()).join(".cache/mora-models"));
+    let cache =
+        cache.unwrap_or_else(|_| PathBuf::from(std::env::var("HOME").unwrap()).join(".cache/mora-models"));
     let path = cache.join("SmolLM2-135M-Instruct.Q4_1.gguf");
 
     let (load, model) = time(1, || load(path.to_str().unwrap()));

@@ -5,6 +5,7 @@
 //! and [`plot`] know nothing of each other; [`interp`] stands on [`model`]; [`script`] binds them all
 //! and is the only room that names Rhai; [`cli`] is the only room that touches the terminal.
 
+pub mod cli;
 pub mod device;
 pub mod error;
 pub mod frame;
@@ -14,8 +15,8 @@ pub mod model;
 pub mod plot;
 pub mod progress;
 pub mod random;
+pub mod save;
 pub mod script;
 pub mod tensor;
-pub mod save;
 
 pub use error::{Error, Result};

@@ -1,2 +1,10 @@
-//! mora
-fn main() {}
+//! mora: arguments in, exit code out.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    mora::cli::main()
+}

@@ -1,6 +1,6 @@
 //! Files that appear whole or not at all.
 
-use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use crate::error::{Context, Error, Result};
@@ -11,14 +11,17 @@ use crate::error::{Context, Error, Result};
 /// # Errors
 /// The folder does not exist or cannot be written, the disk is full, or `write` fails; the message names the
 /// file.
-pub fn write_whole(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
+pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     let attempt = || -> Result<()> {
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
         let mut file = builder().tempfile_in(folder)?;
-        write(file.as_file_mut())?;
+        let mut buffer = BufWriter::new(file.as_file_mut());
+        write(&mut buffer)?;
+        buffer.flush()?;
+        drop(buffer);
         file.persist(path).map_err(|error| Error::from(error.error))?;
         Ok(())
     };
@@ -42,8 +45,6 @@ fn builder() -> tempfile::Builder<'static, 'static> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-
-    use std::io::Write as _;
 
     use super::*;
 

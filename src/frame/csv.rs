@@ -5,7 +5,6 @@
 //! always text; kinds of unquoted columns are found from all their values.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 
 use super::{Cell, Column, Frame, Kind, check_unique};

@@ -1,6 +1,6 @@
 //! A cache: what chosen sites held during a forward.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
@@ -13,6 +13,7 @@ use crate::model::pass::{Pass, Read};
 use crate::model::site::{Site, SiteGlob};
 use crate::model::tap::{Tap, Taps};
 use crate::model::tree::TokenTree;
+use crate::save::write_whole;
 
 /// Values by site, each in the site's axes.
 #[derive(Debug, Clone, Default)]
@@ -87,12 +88,10 @@ impl Cache {
             .values
             .keys()
             .map(|site| Ok((site.to_string(), self.get(site)?.contiguous()?)))
-            .collect::<Result<HashMap<_, _>>>()?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = tempfile::NamedTempFile::new_in(folder).within(|| path.display())?;
-        candle_core::safetensors::save(&tensors, file.path()).within(|| path.display())?;
-        file.persist(path).map_err(|error| Error::from(error.error).within(path.display()))?;
-        Ok(())
+            .collect::<Result<BTreeMap<_, _>>>()?;
+        let bytes = safetensors::serialize(&tensors, None)
+            .map_err(|error| Error::new(error.to_string()).within(path.display()))?;
+        write_whole(path, |file| Ok(file.write_all(&bytes)?))
     }
 
     /// Reads what [`Cache::save`] wrote.

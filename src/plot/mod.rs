@@ -18,7 +18,6 @@ mod scene;
 mod text;
 mod ticks;
 
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use candle_core::{DType, Device};
-use rhai::{AST, Dynamic, Engine, EvalAltResult, Scope};
+use rhai::{AST, Dynamic, Engine, EvalAltResult, ImmutableString, ModuleResolver, Position, Scope};
 
 use crate::device::device_name;
 use crate::error::{Error, Result};
@@ -18,7 +18,7 @@ use crate::script::library::Script;
 use crate::script::registry::Registry;
 use crate::script::resolver::Resolver;
 use crate::script::run::{Outcome, Run, Surroundings, sha256};
-use crate::script::settings::{Settings, declared};
+use crate::script::settings::{Import, Settings, declared};
 
 /// Script functions may call each other this deep. A call takes about 10 kB of stack in a debug build;
 /// [`STACK`] holds twice as many.
@@ -57,10 +57,19 @@ pub struct Failure {
     pub interrupted: bool,
 }
 
+/// What inputs of a session leave for the next ones.
+#[derive(Default)]
+pub struct Session {
+    scope: Scope<'static>,
+    functions: AST,
+    inputs: usize,
+}
+
 /// The engine with everything in it.
 pub struct Host {
     engine: Engine,
     context: Context,
+    resolver: Resolver,
     registry: OnceCell<Registry>,
 }
 
@@ -85,7 +94,8 @@ impl Host {
             quiet: options.quiet,
         });
         context.sources().insert(&script.source, &script.text, script.folder.as_deref());
-        Self { engine: engine(&context), context, registry: OnceCell::new() }
+        let resolver = Resolver::new(context.clone());
+        Self { engine: engine(&context, &resolver), context, resolver, registry: OnceCell::new() }
     }
 
     /// The run that scripts of this host take part in.
@@ -126,20 +136,22 @@ impl Host {
 
     /// Finds misspelt settings in the script and the modules it imports, before any work is done.
     fn check_settings(&self, ast: &AST) -> ScriptResult<()> {
-        let resolver = Resolver::new(self.context.clone());
         let mut found = declared(ast);
-        let mut open: Vec<(Option<String>, String)> =
-            found.imports.iter().map(|path| (ast.source().map(str::to_owned), path.clone())).collect();
+        let mut open: Vec<(Option<String>, String)> = Vec::new();
+        let queue = |open: &mut Vec<_>, ast: &AST, imports: &[Import]| {
+            let importer = ast.source().map(str::to_owned);
+            open.extend(imports.iter().map(|import| (importer.clone(), import.path.clone())));
+        };
+        queue(&mut open, ast, &found.imports);
         let mut seen = Vec::new();
         while let Some(import) = open.pop() {
             if seen.contains(&import) {
                 continue;
             }
             // A module that cannot be compiled fails where it is imported, with the place of the import.
-            if let Ok(module) = resolver.compile(&self.engine, import.0.as_deref(), &import.1) {
+            if let Ok(module) = self.resolver.compile(&self.engine, import.0.as_deref(), &import.1) {
                 let inner = declared(&module);
-                let importer = module.source().map(str::to_owned);
-                open.extend(inner.imports.iter().map(|path| (importer.clone(), path.clone())));
+                queue(&mut open, &module, &inner.imports);
                 found.settings.extend(inner.settings);
                 found.open |= inner.open;
             }
@@ -148,30 +160,48 @@ impl Host {
         Ok(self.context.settings().check(&found)?)
     }
 
-    /// Evaluates one input of a session: its variables stay in `scope`, its functions in `functions`.
+    /// Evaluates one input of a session: its variables stay in `session`, its functions and imports too.
     ///
     /// # Errors
-    /// The input does not compile or failed; `functions` then holds what it held before.
-    pub fn evaluate(
-        &self,
-        name: &str,
-        input: &str,
-        scope: &mut Scope<'static>,
-        functions: &mut AST,
-    ) -> Result<Dynamic, Failure> {
-        let folder = PathBuf::new();
-        self.context.sources().insert(name, input, Some(&folder));
-        let mut evaluate = || -> ScriptResult<Dynamic> {
-            let mut ast = self.engine.compile_with_scope(scope, input)?;
-            ast.set_source(name);
-            let merged = functions.merge(&ast);
-            let result = self.engine.eval_ast_with_scope::<Dynamic>(scope, &merged);
-            if result.is_ok() {
-                *functions = merged.clone_functions_only();
-            }
-            result
-        };
-        evaluate().map_err(|error| self.failure(&error, name))
+    /// The input does not compile or failed; its functions and imports are then forgotten.
+    pub fn evaluate(&mut self, session: &mut Session, input: &str) -> Result<Dynamic, Failure> {
+        session.inputs += 1;
+        let name = format!("input {}", session.inputs);
+        self.context.sources().insert(&name, input, Some(&PathBuf::new()));
+        self.evaluate_named(session, input, &name).map_err(|error| self.failure(&error, &name))
+    }
+
+    fn evaluate_named(&mut self, session: &mut Session, input: &str, name: &str) -> ScriptResult<Dynamic> {
+        let mut ast = self.engine.compile_with_scope(&session.scope, input)?;
+        ast.set_source(name);
+        let merged = session.functions.merge(&ast);
+        let result = self.engine.eval_ast_with_scope::<Dynamic>(&mut session.scope, &merged)?;
+        session.functions = merged.clone_functions_only();
+        // Rhai forgets imports at the end of an evaluation: a session keeps them as modules of its engine.
+        for import in declared(&ast).imports.iter().filter(|import| !import.alias.is_empty()) {
+            let module = self.resolver.resolve(&self.engine, Some(name), &import.path, Position::NONE)?;
+            self.engine.register_static_module(&import.alias, module);
+        }
+        Ok(result)
+    }
+
+    /// A value as a session shows it.
+    pub fn show(&self, value: Dynamic) -> String {
+        let function = if value.is_string() { "to_debug" } else { "to_string" };
+        let fallback = value.to_string();
+        let text = self.engine.eval_fn_call::<ImmutableString>(function, None, (value,));
+        text.map_or(fallback, |text| text.to_string())
+    }
+
+    /// Names that a session can complete: functions, properties and its variables.
+    pub fn names(&self, session: &Session) -> Vec<String> {
+        let own = session.scope.iter_raw().map(|(name, _, _)| name.to_owned());
+        let functions = session.functions.iter_functions().map(|function| function.name.to_owned());
+        let known = self.registry().into_iter().flat_map(|registry| registry.names().map(str::to_owned));
+        let mut names: Vec<String> = own.chain(functions).chain(known).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// True where `input` is the beginning of a statement rather than a whole or a wrong one.
@@ -211,7 +241,7 @@ impl Host {
     }
 }
 
-fn engine(context: &Context) -> Engine {
+fn engine(context: &Context, resolver: &Resolver) -> Engine {
     let mut engine = Engine::new();
     engine.set_max_call_levels(CALL_DEPTH);
     engine.set_max_expr_depths(EXPRESSION_DEPTH, EXPRESSION_DEPTH);
@@ -230,7 +260,7 @@ fn engine(context: &Context) -> Engine {
         };
         printer.output().print(&format!("{place}{text}"));
     });
-    engine.set_module_resolver(Resolver::new(context.clone()));
+    engine.set_module_resolver(resolver.clone());
     for room in bind::ROOMS {
         engine.register_global_module(room.module().into());
     }

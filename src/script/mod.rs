@@ -23,5 +23,5 @@ pub mod value;
 
 pub use context::{Context, Output};
 pub use error::ScriptResult;
-pub use host::{Failure, Host};
+pub use host::{Failure, Host, Session};
 pub use library::Script;

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use rhai::{AST, Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
 
@@ -14,13 +15,14 @@ use crate::script::context::Context;
 use crate::script::error::ScriptResult;
 use crate::script::library::STDLIB;
 
-/// Finds, compiles and keeps modules.
+/// Finds, compiles and keeps modules. Clones share what is kept.
+#[derive(Clone)]
 pub struct Resolver {
     context: Context,
-    folders: Vec<PathBuf>,
-    modules: RefCell<BTreeMap<String, Shared<Module>>>,
+    folders: Rc<[PathBuf]>,
+    modules: Rc<RefCell<BTreeMap<String, Shared<Module>>>>,
     /// Modules being loaded, outermost first: an import of one of them is a circle.
-    loading: RefCell<Vec<String>>,
+    loading: Rc<RefCell<Vec<String>>>,
 }
 
 /// A module's text and where it was found.
@@ -37,7 +39,7 @@ impl Resolver {
         if let Some(paths) = std::env::var_os("MORA_PATH") {
             folders.extend(std::env::split_paths(&paths).filter(|path| !path.as_os_str().is_empty()));
         }
-        Self { context, folders, modules: RefCell::default(), loading: RefCell::default() }
+        Self { context, folders: folders.into(), modules: Rc::default(), loading: Rc::default() }
     }
 
     /// Compiles a module without running it, to read what it declares.

@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::time::Instant;
 
@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Context, Error, Result};
+use crate::save::write_whole;
 use crate::script::library::PACKAGES;
 
 /// The record's own name in the output folder.
@@ -127,12 +128,10 @@ impl Run {
             return Ok(());
         }
         let record = self.record(outcome, settings)?;
-        let mut file =
-            tempfile::NamedTempFile::new_in(&self.folder).within(|| self.folder.display().to_string())?;
-        serde_json::to_writer_pretty(&mut file, &record)?;
-        file.write_all(b"\n")?;
-        file.persist(self.folder.join(RECORD)).map_err(|error| Error::from(error.error)).within(|| RECORD)?;
-        Ok(())
+        write_whole(&self.folder.join(RECORD), |file| {
+            serde_json::to_writer_pretty(&mut *file, &record)?;
+            Ok(file.write_all(b"\n")?)
+        })
     }
 
     fn record(&self, outcome: Outcome, settings: &BTreeMap<String, Dynamic>) -> Result<Value> {

@@ -44,8 +44,17 @@ pub struct Declarations {
     pub settings: Vec<Declared>,
     /// Some name is computed: more settings may appear when the script runs.
     pub open: bool,
-    /// Paths of the modules that are imported by a literal path.
-    pub imports: Vec<String>,
+    /// Modules that are imported by a literal path.
+    pub imports: Vec<Import>,
+}
+
+/// `import "path" as alias`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// The path, as it is written.
+    pub path: String,
+    /// The name that the module gets; empty for none.
+    pub alias: String,
 }
 
 impl Settings {
@@ -85,7 +94,7 @@ impl Settings {
         for (key, text) in &self.given {
             match declarations.settings.iter().find(|setting| setting.name == *key) {
                 Some(Declared { default: Some(default), .. }) => {
-                    parse(key, text, default)?;
+                    parse(key, text, default).map(drop)?;
                 }
                 Some(_) => {}
                 None if declarations.open => {}
@@ -207,7 +216,11 @@ pub fn declared(ast: &AST) -> Declarations {
                 }
             }
             Some(ASTNode::Stmt(Stmt::Import(import, _))) => match &import.0 {
-                Expr::StringConstant(path, _) => found.imports.push(path.to_string()),
+                Expr::StringConstant(path, _) => {
+                    found
+                        .imports
+                        .push(Import { path: path.to_string(), alias: import.1.as_str().to_owned() });
+                }
                 _ => found.open = true,
             },
             _ => {}
@@ -249,8 +262,8 @@ mod tests {
     #[test]
     fn a_name_with_two_defaults_is_refused() {
         let settings = given(&[]);
-        settings.declare("layers", 12_i64.into()).unwrap();
-        settings.declare("layers", 12_i64.into()).unwrap();
+        let _ = settings.declare("layers", 12_i64.into()).unwrap();
+        let _ = settings.declare("layers", 12_i64.into()).unwrap();
         assert!(settings.declare("layers", 13_i64.into()).is_err());
     }
 
@@ -269,7 +282,7 @@ mod tests {
         let names: Vec<&str> = found.settings.iter().map(|setting| setting.name.as_str()).collect();
         assert_eq!(names, ["n", "late", "names"]);
         assert_eq!(found.settings[0].default.as_ref().unwrap().as_int().unwrap(), -4);
-        assert_eq!(found.imports, ["ipd"]);
+        assert_eq!(found.imports, [Import { path: "ipd".into(), alias: "ipd".into() }]);
         assert!(!found.open);
 
         let error = given(&[("m", "3")]).check(&found).unwrap_err();
@@ -286,7 +299,7 @@ mod tests {
         assert!(found.open);
         let settings = given(&[("c", "3")]);
         settings.check(&found).unwrap();
-        settings.declare("a", 1_i64.into()).unwrap();
+        let _ = settings.declare("a", 1_i64.into()).unwrap();
         assert_eq!(settings.check_used().unwrap_err().help().unwrap(), "settings: a = 1");
     }
 }

@@ -7,10 +7,30 @@
 //! `f64` before `f32` before `bf16` and `f16`); a plain number never changes a float tensor's format.
 //! Integer arithmetic is exact, and an overflow is an error.
 
+mod arithmetic;
+mod create;
+mod file;
+mod index;
+mod linear;
+mod npy;
+mod order;
+mod reduce;
+mod shape;
+mod text;
+
 use std::fmt;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
+
+pub use arithmetic::{Binary, Unary};
+pub use create::check_size;
+pub use file::{load, load_all, save, save_all};
+pub use index::Pick;
+pub use linear::{cat, matmul, stack};
+pub use order::Ordered;
+pub use reduce::Reduction;
+pub use text::Nested;
 
 use crate::error::{Error, Result, did_you_mean};
 

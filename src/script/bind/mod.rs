@@ -74,24 +74,19 @@ mod interp;
 mod model;
 mod positions;
 mod prompt;
+mod tensor;
 
 use rhai::Module;
 use rhai::plugin::ModuleManifest;
 
 /// What most bindings use.
 pub(crate) mod prelude {
-    #[allow(unused_imports)]
-    pub(crate) use rhai::{Array, Dynamic, FnPtr, Map, NativeCallContext};
+    pub(crate) use rhai::{Array, Dynamic, Map, NativeCallContext};
 
-    #[allow(unused_imports)]
-    pub(crate) use crate::error::{Context as _, Error};
-    #[allow(unused_imports)]
+    pub(crate) use crate::error::Error;
     pub(crate) use crate::script::context::Context;
-    #[allow(unused_imports)]
     pub(crate) use crate::script::error::ScriptResult;
-    #[allow(unused_imports)]
     pub(crate) use crate::script::options::{Options, argument};
-    #[allow(unused_imports)]
     pub(crate) use crate::script::value::array;
 }
 
@@ -106,7 +101,7 @@ pub struct Room {
 }
 
 /// All rooms, in the order of the reference.
-pub static ROOMS: &[&Room] = &[&base::ROOM, &model::ROOM, &interp::ROOM];
+pub static ROOMS: &[&Room] = &[&base::ROOM, &tensor::ROOM, &model::ROOM, &interp::ROOM];
 
 impl Room {
     /// The room as a module for an engine. Functions are looked up when they are called, so that an

@@ -240,9 +240,9 @@ mod tokens {
 
 #[export_module(manifest)]
 mod run {
+    use super::{forward, globs, read};
     use crate::interp::cache::CacheOptions;
     use crate::model::generate::{GenerateOptions, generate as continued};
-    use super::{forward, globs, read};
     use crate::model::tap::NoTap;
     use crate::script::bind::hooks::Hooks;
     use crate::script::bind::positions::positions;
@@ -424,12 +424,7 @@ mod run {
     }
 }
 
-fn forward(
-    model: &Model,
-    prompts: &Prompts,
-    options: &CacheOptions,
-    tap: &mut dyn Tap,
-) -> Result<Run> {
+fn forward(model: &Model, prompts: &Prompts, options: &CacheOptions, tap: &mut dyn Tap) -> Result<Run> {
     let (logits, cache) = run_with_cache(model.decoder(), &prompts.sequences(), options, tap)?;
     Ok(Run { logits: logits.map(named_logits).transpose()?, cache })
 }

@@ -1,0 +1,164 @@
+//! The command line: the only room that touches the terminal.
+//!
+//! Exit codes: 0 done, 1 the script or command failed, 2 wrong arguments, 130 stopped with Ctrl-C.
+
+mod doc;
+mod progress;
+mod repl;
+mod script;
+mod terminal;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::error::{Error, Result};
+use crate::script::diagnostic::Diagnostic;
+use crate::script::host::{Options, STACK};
+use crate::{device, interrupt};
+
+/// The script or command failed.
+const FAILED: u8 = 1;
+/// Wrong arguments.
+const USAGE: u8 = 2;
+/// Stopped with Ctrl-C, as shells number it.
+const INTERRUPTED: u8 = 130;
+
+#[derive(Parser)]
+#[command(name = "mora", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a script
+    Script(script::Script),
+    /// Type and run statements one by one
+    Repl(repl::Repl),
+    /// Explain what scripts can call
+    Doc(doc::Doc),
+}
+
+/// How scripts run, whoever gives them.
+#[derive(Args)]
+struct Running {
+    /// The model that the script opens: what its setting "model" gets
+    #[arg(long, value_name = "REF")]
+    model: Option<String>,
+    /// Folder for what the script writes [default: out/<script>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Seed of random numbers
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Where models and tensors live: cpu, cuda:N or metal
+    #[arg(long, default_value = "cpu", value_parser = device::device)]
+    device: candle_core::Device,
+    /// Number format of weights: f32, bf16, f16 or f64
+    #[arg(long, default_value = "f32", value_parser = weight_format)]
+    dtype: candle_core::DType,
+    /// Give a setting of the script a value; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
+    settings: Vec<(String, String)>,
+    /// No progress bars and no remarks
+    #[arg(long, short)]
+    quiet: bool,
+    /// Threads to compute with [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+}
+
+fn weight_format(name: &str) -> Result<candle_core::DType> {
+    use candle_core::DType::{BF16, F16, F32, F64};
+    match device::dtype(name)? {
+        dtype @ (F32 | F64 | F16 | BF16) => Ok(dtype),
+        _ => Err(Error::new(format!("weights cannot be {name}, expected f32, f64, f16 or bf16"))),
+    }
+}
+
+fn key_value(text: &str) -> Result<(String, String)> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
+        _ => Err(Error::new(format!("expected key=value, found \"{text}\""))),
+    }
+}
+
+impl Running {
+    /// The host's options; sets the process up for them.
+    fn prepare(self) -> Options {
+        if let Some(threads) = self.threads {
+            // SAFETY: no other thread runs yet: this is called before the script's thread begins, and
+            // the thread pools that read the variable start with the first tensor operation.
+            unsafe { std::env::set_var("RAYON_NUM_THREADS", threads.to_string()) };
+        }
+        if !self.quiet {
+            progress::install();
+        }
+        let mut settings: BTreeMap<String, String> = self.settings.into_iter().collect();
+        if let Some(model) = self.model {
+            settings.insert("model".into(), model);
+        }
+        Options {
+            output: Box::new(terminal::Terminal),
+            settings,
+            folder: self.out,
+            seed: self.seed,
+            device: self.device,
+            dtype: self.dtype,
+            quiet: self.quiet,
+        }
+    }
+}
+
+/// Runs the command that the process was given.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // The first Ctrl-C asks the work to stop and leave what it has finished; the second does not wait.
+    let handler = ctrlc::set_handler(|| {
+        if interrupt::requested() {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+        interrupt::request();
+    });
+    if let Err(error) = handler {
+        terminal::complain(&format!("warning: Ctrl-C will not stop the work cleanly: {error}"));
+    }
+    ExitCode::from(match cli.command {
+        Command::Script(command) => command.run(),
+        Command::Repl(command) => command.run(),
+        Command::Doc(command) => command.run(),
+    })
+}
+
+/// Runs `work` on a thread with the stack that deep scripts need.
+fn with_stack(work: impl FnOnce() -> u8 + Send) -> u8 {
+    std::thread::scope(|scope| {
+        let thread =
+            std::thread::Builder::new().name("script".into()).stack_size(STACK).spawn_scoped(scope, work);
+        match thread {
+            Ok(thread) => thread.join().unwrap_or(FAILED),
+            Err(error) => complain(&Error::from(error).within("cannot start the script's thread")),
+        }
+    })
+}
+
+/// Shows an error that no place in a script caused, and gives the exit code.
+fn complain(error: &Error) -> u8 {
+    terminal::complain(&Diagnostic::of_core(error).to_string());
+    if error.is_interrupt() { INTERRUPTED } else { FAILED }
+}
+
+/// Shows wrong arguments as clap does, and gives the exit code.
+fn usage(subcommand: &str, message: &str) -> u8 {
+    let mut command = Cli::command();
+    let command = match command.find_subcommand_mut(subcommand) {
+        Some(found) => found,
+        None => return FAILED,
+    };
+    terminal::complain(&format!("error: {message}\n\n{}", command.render_usage()));
+    USAGE
+}

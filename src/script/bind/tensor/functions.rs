@@ -1,0 +1,252 @@
+//! Functions of each element, parts, shapes, products and joins.
+
+use rhai::plugin::*;
+
+#[export_module(manifest)]
+pub mod functions {
+    use crate::script::bind::prelude::*;
+    use crate::script::bind::tensor::convert::{Dims, operand, picks};
+    use crate::script::value::FromScript;
+    use crate::tensor::{Axis, Binary, NamedTensor, Pick, Unary};
+
+    type Tensor = NamedTensor;
+
+    /// The absolute value of each element.
+    #[rhai_fn(return_raw)]
+    pub fn abs(tensor: Tensor) -> ScriptResult<Tensor> {
+        Ok(tensor.unary(Unary::Abs)?)
+    }
+
+    /// e to the power of each element.
+    #[rhai_fn(return_raw)]
+    pub fn exp(tensor: Tensor) -> ScriptResult<Tensor> {
+        Ok(tensor.unary(Unary::Exp)?)
+    }
+
+    /// The natural logarithm of each element.
+    #[rhai_fn(return_raw)]
+    pub fn ln(tensor: Tensor) -> ScriptResult<Tensor> {
+        Ok(tensor.unary(Unary::Log)?)
+    }
+
+    /// The square root of each element.
+    #[rhai_fn(return_raw)]
+    pub fn sqrt(tensor: Tensor) -> ScriptResult<Tensor> {
+        Ok(tensor.unary(Unary::Sqrt)?)
+    }
+
+    /// The square of each element.
+    #[rhai_fn(return_raw)]
+    pub fn square(tensor: Tensor) -> ScriptResult<Tensor> {
+        Ok(tensor.unary(Unary::Square)?)
+    }
+
+    /// The hyperbolic tangent of each element.
+    #[rhai_fn(return_raw)]
+    pub fn tanh(tensor: Tensor) -> ScriptResult<Tensor> {
+        Ok(tensor.unary(Unary::Tanh)?)
+    }
+
+    /// 1 / (1 + e⁻ˣ) of each element.
+    #[rhai_fn(return_raw)]
+    pub fn sigmoid(tensor: Tensor) -> ScriptResult<Tensor> {
+        Ok(tensor.unary(Unary::Sigmoid)?)
+    }
+
+    /// Each element, 0 where it is negative.
+    #[rhai_fn(return_raw)]
+    pub fn relu(tensor: Tensor) -> ScriptResult<Tensor> {
+        Ok(tensor.unary(Unary::Relu)?)
+    }
+
+    /// x · Φ(x) of each element, exactly (not by its tanh approximation).
+    #[rhai_fn(return_raw)]
+    pub fn gelu(tensor: Tensor) -> ScriptResult<Tensor> {
+        Ok(tensor.unary(Unary::Gelu)?)
+    }
+
+    /// The sine of each element, in radians.
+    #[rhai_fn(return_raw)]
+    pub fn sin(tensor: Tensor) -> ScriptResult<Tensor> {
+        Ok(tensor.unary(Unary::Sin)?)
+    }
+
+    /// The cosine of each element, in radians.
+    #[rhai_fn(return_raw)]
+    pub fn cos(tensor: Tensor) -> ScriptResult<Tensor> {
+        Ok(tensor.unary(Unary::Cos)?)
+    }
+
+    /// The greatest integer not above each element.
+    #[rhai_fn(return_raw)]
+    pub fn floor(tensor: Tensor) -> ScriptResult<Tensor> {
+        Ok(tensor.unary(Unary::Floor)?)
+    }
+
+    /// The smallest integer not below each element.
+    #[rhai_fn(return_raw)]
+    pub fn ceil(tensor: Tensor) -> ScriptResult<Tensor> {
+        Ok(tensor.unary(Unary::Ceil)?)
+    }
+
+    /// The integer nearest to each element; halves go away from 0.
+    #[rhai_fn(return_raw)]
+    pub fn round(tensor: Tensor) -> ScriptResult<Tensor> {
+        Ok(tensor.unary(Unary::Round)?)
+    }
+
+    /// −1, 0 or 1, after the sign of each element.
+    #[rhai_fn(return_raw)]
+    pub fn sign(tensor: Tensor) -> ScriptResult<Tensor> {
+        Ok(tensor.unary(Unary::Sign)?)
+    }
+
+    /// 1 / x of each element.
+    #[rhai_fn(return_raw)]
+    pub fn reciprocal(tensor: Tensor) -> ScriptResult<Tensor> {
+        Ok(tensor.unary(Unary::Reciprocal)?)
+    }
+
+    /// The greater of the elements of two tensors, or of a tensor and a number; shapes broadcast.
+    #[rhai_fn(return_raw)]
+    pub fn maximum(tensor: Tensor, other: Dynamic) -> ScriptResult<Tensor> {
+        let other = operand("maximum", "other", &other, &tensor)?;
+        Ok(tensor.binary(Binary::Maximum, &other)?)
+    }
+
+    /// The smaller of the elements of two tensors, or of a tensor and a number; shapes broadcast.
+    #[rhai_fn(return_raw)]
+    pub fn minimum(tensor: Tensor, other: Dynamic) -> ScriptResult<Tensor> {
+        let other = operand("minimum", "other", &other, &tensor)?;
+        Ok(tensor.binary(Binary::Minimum, &other)?)
+    }
+
+    /// Each element, not below `low` nor above `high`.
+    #[rhai_fn(return_raw)]
+    pub fn clamp(tensor: Tensor, low: Dynamic, high: Dynamic) -> ScriptResult<Tensor> {
+        Ok(tensor.clamp(argument("clamp", "low", &low)?, argument("clamp", "high", &high)?)?)
+    }
+
+    /// Elements of `yes` where the mask is not 0, of `no` elsewhere; each a tensor or a number, shapes
+    /// broadcast: `where(x > 0, x, 0.0)`.
+    #[rhai_fn(name = "where", return_raw)]
+    pub fn choose(mask: Tensor, yes: Dynamic, no: Dynamic) -> ScriptResult<Tensor> {
+        // A plain number takes the format of the tensor it is chosen against.
+        let like =
+            Tensor::from_script(&yes).or_else(|| Tensor::from_script(&no)).unwrap_or_else(|| mask.clone());
+        Ok(mask.choose(&operand("where", "yes", &yes, &like)?, &operand("where", "no", &no, &like)?)?)
+    }
+
+    /// The part of a tensor that an index names: an integer (negative from the end), a range, an array of
+    /// places, `()` for a whole axis, or an array with one of these for each axis.
+    #[rhai_fn(index_get, return_raw)]
+    pub fn at(tensor: Tensor, index: i64) -> ScriptResult<Tensor> {
+        Ok(tensor.pick(&[Pick::At(index)])?)
+    }
+
+    #[rhai_fn(index_get, return_raw)]
+    pub fn at_any(tensor: Tensor, index: Dynamic) -> ScriptResult<Tensor> {
+        Ok(tensor.pick(&picks("index", &index)?)?)
+    }
+
+    /// The part of one axis, which is named or numbered: `t.slice("pos", 1..3)`, `t.slice(0, [2, 0])`.
+    #[rhai_fn(return_raw)]
+    pub fn slice(tensor: Tensor, axis: Dynamic, index: Dynamic) -> ScriptResult<Tensor> {
+        let axis = argument("slice", "axis", &axis)?;
+        Ok(tensor.pick_axis(&axis, argument("slice", "index", &index)?)?)
+    }
+
+    /// A copy in which the part that `index` names holds `value` (a tensor that stretches to the part, or
+    /// a number): `act.replaced([(), -1], 0.0)`.
+    #[rhai_fn(return_raw)]
+    pub fn replaced(tensor: Tensor, index: Dynamic, value: Dynamic) -> ScriptResult<Tensor> {
+        let value = operand("replaced", "value", &value, &tensor)?;
+        Ok(tensor.with_part(&picks("replaced", &index)?, &value)?)
+    }
+
+    /// The matrix product: [.., m, k] · [.., k, n] → [.., m, n]; leading axes broadcast, a vector is a row on
+    /// the left and a column on the right.
+    #[rhai_fn(return_raw)]
+    pub fn matmul(left: Tensor, right: Tensor) -> ScriptResult<Tensor> {
+        Ok(crate::tensor::matmul(&left, &right)?)
+    }
+
+    /// Two axes exchanged; without axes, the last two.
+    #[rhai_fn(return_raw)]
+    pub fn transpose(tensor: Tensor, a: Dynamic, b: Dynamic) -> ScriptResult<Tensor> {
+        Ok(tensor.transpose(&argument("transpose", "a", &a)?, &argument("transpose", "b", &b)?)?)
+    }
+
+    #[rhai_fn(name = "transpose", return_raw)]
+    pub fn transpose_last(tensor: Tensor) -> ScriptResult<Tensor> {
+        Ok(tensor.transpose(&Axis::Number(-2), &Axis::Number(-1))?)
+    }
+
+    /// The axes in another order: `t.permute(["head", "batch", "pos"])` or `t.permute([2, 0, 1])`.
+    #[rhai_fn(return_raw)]
+    pub fn permute(tensor: Tensor, axes: Array) -> ScriptResult<Tensor> {
+        let axes: Vec<Axis> = argument("permute", "axes", &axes.into())?;
+        Ok(tensor.permute(&axes)?)
+    }
+
+    /// The same numbers in another shape; one length may be −1 and is worked out. Names are lost.
+    #[rhai_fn(return_raw)]
+    pub fn reshape(tensor: Tensor, shape: Array) -> ScriptResult<Tensor> {
+        let shape: Vec<i64> = argument("reshape", "shape", &shape.into())?;
+        Ok(tensor.reshape(&shape)?)
+    }
+
+    /// All numbers along one axis.
+    #[rhai_fn(return_raw)]
+    pub fn flatten(tensor: Tensor) -> ScriptResult<Tensor> {
+        Ok(tensor.flatten()?)
+    }
+
+    /// Without an axis of length 1; without an argument, without all of them.
+    #[rhai_fn(return_raw)]
+    pub fn squeeze(tensor: Tensor, axis: Dynamic) -> ScriptResult<Tensor> {
+        Ok(tensor.squeeze(&argument("squeeze", "axis", &axis)?)?)
+    }
+
+    #[rhai_fn(name = "squeeze", return_raw)]
+    pub fn squeeze_all(tensor: Tensor) -> ScriptResult<Tensor> {
+        Ok(tensor.squeeze_all()?)
+    }
+
+    /// With a new axis of length 1 at a place; −1 is the last.
+    #[rhai_fn(return_raw)]
+    pub fn unsqueeze(tensor: Tensor, place: i64) -> ScriptResult<Tensor> {
+        Ok(tensor.unsqueeze(place)?)
+    }
+
+    /// Stretched to a shape: axes of length 1, and missing leading ones, repeat.
+    #[rhai_fn(return_raw)]
+    pub fn broadcast_to(tensor: Tensor, shape: Dynamic) -> ScriptResult<Tensor> {
+        let Dims(dims) = argument("broadcast_to", "shape", &shape)?;
+        Ok(tensor.broadcast_to(&dims)?)
+    }
+
+    /// Tensors joined along an axis they have: `cat([a, b], "pos")`; without an axis, the first.
+    #[rhai_fn(return_raw)]
+    pub fn cat(tensors: Array, axis: Dynamic) -> ScriptResult<Tensor> {
+        let tensors: Vec<Tensor> = argument("cat", "tensors", &tensors.into())?;
+        Ok(crate::tensor::cat(&tensors, &argument("cat", "axis", &axis)?)?)
+    }
+
+    #[rhai_fn(name = "cat", return_raw)]
+    pub fn cat_first(tensors: Array) -> ScriptResult<Tensor> {
+        cat(tensors, 0_i64.into())
+    }
+
+    /// Tensors of one shape joined along a new axis at a place; without a place, the first.
+    #[rhai_fn(return_raw)]
+    pub fn stack(tensors: Array, place: i64) -> ScriptResult<Tensor> {
+        let tensors: Vec<Tensor> = argument("stack", "tensors", &tensors.into())?;
+        Ok(crate::tensor::stack(&tensors, place)?)
+    }
+
+    #[rhai_fn(name = "stack", return_raw)]
+    pub fn stack_first(tensors: Array) -> ScriptResult<Tensor> {
+        stack(tensors, 0)
+    }
+}

@@ -1,0 +1,247 @@
+//! Making tensors and asking what they are.
+
+use rhai::plugin::*;
+
+use crate::device::dtype as parse_dtype;
+use crate::script::bind::prelude::*;
+use crate::script::bind::tensor::convert::Dims;
+use crate::tensor::NamedTensor;
+
+/// A tensor with one value everywhere.
+fn filled(call: &NativeCallContext, value: f64, shape: &Dynamic, dtype: &str) -> ScriptResult<NamedTensor> {
+    let Dims(dims) = argument(call.fn_name(), "shape", shape)?;
+    Ok(NamedTensor::full(value, &dims, parse_dtype(dtype)?, Context::of(call)?.device())?)
+}
+
+#[export_module(manifest)]
+pub mod make {
+    use candle_core::DType;
+
+    use super::filled;
+    use crate::device::{device_name, dtype as parse_dtype};
+    use crate::script::bind::prelude::*;
+    use crate::script::bind::tensor::convert::{Dims, from_arrays, to_dynamic};
+    use crate::tensor::NamedTensor;
+
+    /// Numbers along axes: a candle tensor, with names for its axes where they are known ("batch", "pos",
+    /// "head", "d_model", …). Cheap to copy; no function changes a tensor in place.
+    ///
+    /// Index with `t[i]`, `t[-1]`, `t[1..3]`, `t[[2, 0]]`... one index for each axis in an array:
+    /// `t[[0, 1..3, ()]]`, where `()` is the whole axis.
+    pub type Tensor = NamedTensor;
+
+    /// A tensor of a number or of nested arrays of numbers; `i64` where all are integers, `u8` (1 and 0) where
+    /// all are true or false, else `f32`.
+    ///
+    /// Options: `dtype` (such as "f32"), `names` (an array, a name for each axis).
+    #[rhai_fn(return_raw)]
+    pub fn tensor(call: NativeCallContext, values: Dynamic, options: Map) -> ScriptResult<Tensor> {
+        let context = Context::of(&call)?;
+        let mut options = Options::of("tensor", options);
+        let dtype = options.maybe::<String>("dtype")?.map(|name| parse_dtype(&name)).transpose()?;
+        let names = options.maybe::<Vec<String>>("names")?;
+        options.finish()?;
+        let made = from_arrays(&values, dtype, context.device())?;
+        match names {
+            Some(names) => Ok(NamedTensor::named(made.into_tensor(), &names)?),
+            None => Ok(made),
+        }
+    }
+
+    #[rhai_fn(name = "tensor", return_raw)]
+    pub fn tensor_plainly(call: NativeCallContext, values: Dynamic) -> ScriptResult<Tensor> {
+        tensor(call, values, Map::new())
+    }
+
+    /// A tensor of zeros, `f32` unless `dtype` says otherwise: `zeros([2, 3])`.
+    #[rhai_fn(return_raw)]
+    pub fn zeros(call: NativeCallContext, shape: Dynamic, dtype: &str) -> ScriptResult<Tensor> {
+        filled(&call, 0.0, &shape, dtype)
+    }
+
+    #[rhai_fn(name = "zeros", return_raw)]
+    pub fn zeros_f32(call: NativeCallContext, shape: Dynamic) -> ScriptResult<Tensor> {
+        filled(&call, 0.0, &shape, "f32")
+    }
+
+    /// A tensor of ones, `f32` unless `dtype` says otherwise: `ones([2, 3])`.
+    #[rhai_fn(return_raw)]
+    pub fn ones(call: NativeCallContext, shape: Dynamic, dtype: &str) -> ScriptResult<Tensor> {
+        filled(&call, 1.0, &shape, dtype)
+    }
+
+    #[rhai_fn(name = "ones", return_raw)]
+    pub fn ones_f32(call: NativeCallContext, shape: Dynamic) -> ScriptResult<Tensor> {
+        filled(&call, 1.0, &shape, "f32")
+    }
+
+    /// A tensor with `value` everywhere, `f32` unless `dtype` says otherwise: `full([2, 3], 0.5)`.
+    #[rhai_fn(return_raw)]
+    pub fn full(
+        call: NativeCallContext,
+        shape: Dynamic,
+        value: Dynamic,
+        dtype: &str,
+    ) -> ScriptResult<Tensor> {
+        filled(&call, argument("full", "value", &value)?, &shape, dtype)
+    }
+
+    #[rhai_fn(name = "full", return_raw)]
+    pub fn full_f32(call: NativeCallContext, shape: Dynamic, value: Dynamic) -> ScriptResult<Tensor> {
+        full(call, shape, value, "f32")
+    }
+
+    /// The integers from `start` up to but not including `end`, `step` apart; `i64`.
+    #[rhai_fn(return_raw)]
+    pub fn arange(call: NativeCallContext, start: i64, end: i64, step: i64) -> ScriptResult<Tensor> {
+        Ok(NamedTensor::arange(start, end, step, Context::of(&call)?.device())?)
+    }
+
+    #[rhai_fn(name = "arange", return_raw)]
+    pub fn arange_between(call: NativeCallContext, start: i64, end: i64) -> ScriptResult<Tensor> {
+        arange(call, start, end, 1)
+    }
+
+    #[rhai_fn(name = "arange", return_raw)]
+    pub fn arange_from_zero(call: NativeCallContext, end: i64) -> ScriptResult<Tensor> {
+        arange(call, 0, end, 1)
+    }
+
+    /// `count` numbers from `start` to `end`, both included, at equal distances; `f32`.
+    #[rhai_fn(return_raw)]
+    pub fn linspace(
+        call: NativeCallContext,
+        start: Dynamic,
+        end: Dynamic,
+        count: Dynamic,
+    ) -> ScriptResult<Tensor> {
+        let (start, end) = (argument("linspace", "start", &start)?, argument("linspace", "end", &end)?);
+        let count = argument("linspace", "count", &count)?;
+        Ok(NamedTensor::linspace(start, end, count, Context::of(&call)?.device())?)
+    }
+
+    /// The identity matrix, [size, size], `f32`.
+    #[rhai_fn(return_raw)]
+    pub fn eye(call: NativeCallContext, size: Dynamic) -> ScriptResult<Tensor> {
+        Ok(NamedTensor::eye(argument("eye", "size", &size)?, Context::of(&call)?.device())?)
+    }
+
+    /// Numbers of the standard normal distribution from the run's seeded stream, `f32`.
+    #[rhai_fn(return_raw, volatile)]
+    pub fn randn(call: NativeCallContext, shape: Dynamic) -> ScriptResult<Tensor> {
+        let context = Context::of(&call)?;
+        let Dims(dims) = argument("randn", "shape", &shape)?;
+        let mut random = context.random();
+        Ok(NamedTensor::random(&dims, context.device(), &mut random, |random| random.normal())?)
+    }
+
+    /// Numbers in [0, 1) from the run's seeded stream, `f32`; without a shape, one number.
+    #[rhai_fn(name = "rand", return_raw, volatile)]
+    pub fn rand_tensor(call: NativeCallContext, shape: Dynamic) -> ScriptResult<Tensor> {
+        let context = Context::of(&call)?;
+        let Dims(dims) = argument("rand", "shape", &shape)?;
+        let mut random = context.random();
+        Ok(NamedTensor::random(&dims, context.device(), &mut random, |random| random.uniform())?)
+    }
+
+    /// Length of each axis.
+    #[rhai_fn(get = "shape")]
+    pub fn shape(tensor: Tensor) -> Array {
+        array(tensor.dims().iter().map(|length| *length as i64))
+    }
+
+    /// Number of axes.
+    #[rhai_fn(get = "rank")]
+    pub fn rank(tensor: Tensor) -> i64 {
+        tensor.rank() as i64
+    }
+
+    /// Number of elements.
+    #[rhai_fn(get = "count")]
+    pub fn count(tensor: Tensor) -> i64 {
+        tensor.len() as i64
+    }
+
+    /// Length of the first axis.
+    #[rhai_fn(return_raw)]
+    pub fn len(tensor: Tensor) -> ScriptResult<i64> {
+        match tensor.dims().first() {
+            Some(length) => Ok(*length as i64),
+            None => Err(Error::new("len: a tensor of one number has no axes").into()),
+        }
+    }
+
+    /// Number format: "f32", "bf16", "i64", …
+    #[rhai_fn(get = "dtype")]
+    pub fn dtype(tensor: Tensor) -> String {
+        tensor.dtype().as_str().to_owned()
+    }
+
+    /// Where the tensor lies: "cpu", "cuda:0", …
+    #[rhai_fn(get = "device")]
+    pub fn device(tensor: Tensor) -> String {
+        device_name(tensor.device())
+    }
+
+    /// Names of the axes, "" for an axis without one; empty where none has a name.
+    #[rhai_fn(get = "names")]
+    pub fn names(tensor: Tensor) -> Array {
+        array(tensor.names().unwrap_or_default().iter().cloned())
+    }
+
+    /// The same numbers with a name for each axis, "" for none: `t.named(["batch", "pos"])`.
+    #[rhai_fn(return_raw)]
+    pub fn named(tensor: Tensor, names: Array) -> ScriptResult<Tensor> {
+        let names: Vec<String> = argument("named", "names", &names.into())?;
+        Ok(NamedTensor::named(tensor.into_tensor(), &names)?)
+    }
+
+    /// In another number format: "f32", "f64", "f16", "bf16", "i64", "u32", "u8". Fractions are cut off on the
+    /// way to integers.
+    #[rhai_fn(return_raw)]
+    pub fn to_dtype(tensor: Tensor, dtype: &str) -> ScriptResult<Tensor> {
+        Ok(tensor.to_dtype(parse_dtype(dtype)?)?)
+    }
+
+    /// The numbers as nested arrays; a tensor without axes gives its number.
+    #[rhai_fn(return_raw)]
+    pub fn to_array(tensor: Tensor) -> ScriptResult<Dynamic> {
+        Ok(to_dynamic(tensor.to_nested()?))
+    }
+
+    /// The only number of a tensor that holds one.
+    #[rhai_fn(return_raw)]
+    pub fn item(tensor: Tensor) -> ScriptResult<Dynamic> {
+        Ok(to_dynamic(tensor.item()?))
+    }
+
+    /// Shape, number format and some of the values.
+    #[rhai_fn(name = "to_string", name = "to_debug")]
+    pub fn tensor_to_string(tensor: Tensor) -> String {
+        tensor.summary()
+    }
+
+    /// True where shapes are equal and no element differs by more than `tolerance`; NaN is close to nothing.
+    #[rhai_fn(return_raw)]
+    pub fn close_to(tensor: Tensor, other: Dynamic, tolerance: Dynamic) -> ScriptResult<bool> {
+        let other = from_arrays(&other, None, tensor.device())?;
+        Ok(tensor.is_close(&other, argument("close_to", "tolerance", &tolerance)?)?)
+    }
+
+    /// The slices along the first axis, for `for` loops: `for row in t.rows() { … }`.
+    #[rhai_fn(return_raw)]
+    pub fn rows(tensor: Tensor) -> ScriptResult<Array> {
+        let Some(length) = tensor.dims().first().copied() else {
+            return Err(Error::new("rows: a tensor of one number has no axes").into());
+        };
+        let row = |index| Ok(Dynamic::from(tensor.pick(&[crate::tensor::Pick::At(index)])?));
+        (0..length as i64).map(row).collect()
+    }
+
+    /// True where some element is NaN or infinite.
+    #[rhai_fn(return_raw)]
+    pub fn has_non_finite(tensor: Tensor) -> ScriptResult<bool> {
+        let values = tensor.to_dtype(DType::F64)?.into_tensor().flatten_all().map_err(Error::from)?;
+        Ok(values.to_vec1::<f64>().map_err(Error::from)?.iter().any(|value| !value.is_finite()))
+    }
+}
