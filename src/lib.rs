@@ -14,8 +14,8 @@ pub mod model;
 pub mod plot;
 pub mod progress;
 pub mod random;
+pub mod save;
 pub mod script;
 pub mod tensor;
-pub mod save;
 
 pub use error::{Error, Result};

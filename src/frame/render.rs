@@ -134,7 +134,9 @@ fn floats(values: &[Option<f64>]) -> Vec<String> {
     let most = (SIGNIFICANT - 1 - magnitude).max(1) as usize;
     // Decimals that are zero in every value tell nothing.
     let exact = |decimals: usize| {
-        finite().all(|value| decimal(value, most) == decimal(value, decimals) + "0".repeat(most - decimals).as_str())
+        finite().all(|value| {
+            decimal(value, most) == decimal(value, decimals) + "0".repeat(most - decimals).as_str()
+        })
     };
     let decimals = (1..most).find(|&decimals| exact(decimals)).unwrap_or(most);
     let vanishes = |value: f64| value != 0.0 && value.abs() < 0.5 * 10f64.powi(-(decimals as i32));

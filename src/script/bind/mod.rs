@@ -69,9 +69,13 @@
 //! Add the room to [`ROOMS`]. Tests refuse signatures registered twice.
 
 mod base;
+mod cells;
+mod charts;
+mod frame;
 mod hooks;
 mod interp;
 mod model;
+mod plot;
 mod positions;
 mod prompt;
 
@@ -106,7 +110,7 @@ pub struct Room {
 }
 
 /// All rooms, in the order of the reference.
-pub static ROOMS: &[&Room] = &[&base::ROOM, &model::ROOM, &interp::ROOM];
+pub static ROOMS: &[&Room] = &[&base::ROOM, &model::ROOM, &interp::ROOM, &frame::ROOM, &plot::ROOM];
 
 impl Room {
     /// The room as a module for an engine. Functions are looked up when they are called, so that an
