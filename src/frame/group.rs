@@ -164,6 +164,23 @@ impl Frame {
         self.groups(keys)?.iter().map(|rows| self.take(rows)).collect()
     }
 
+    /// Checks that no two rows agree in the key columns, as where each is to be one bar or one cell.
+    ///
+    /// # Errors
+    /// A key that is no column; rows that agree, with the first such values and a hint.
+    pub fn check_single<S: AsRef<str>>(&self, keys: &[S]) -> Result<()> {
+        let groups = self.groups(keys)?;
+        let Some(rows) = groups.iter().find(|rows| rows.len() > 1) else { return Ok(()) };
+        let first = rows.first().copied().unwrap_or(0);
+        let names: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
+        let values = names
+            .iter()
+            .map(|name| Ok(format!("{name} = {}", self.column(name)?.get(first))))
+            .collect::<Result<Vec<_>>>()?;
+        Err(Error::new(format!("expected one row for {}, found {}", values.join(", "), rows.len()))
+            .hint(format!("take a mean first, as with mean_by({names:?}), or filter the rows")))
+    }
+
     /// One row for each column: its kind, how many values and nulls it has, and for numbers the mean, the
     /// standard deviation, the smallest, the median and the largest value.
     ///

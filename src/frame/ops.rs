@@ -122,6 +122,20 @@ impl Frame {
         self.take(&rows)
     }
 
+    /// The rows with the largest numbers in a column, whatever their sign, largest first: `count` of them, or
+    /// all where there are fewer. Nulls and NaN come last; equal ones keep their order.
+    ///
+    /// # Errors
+    /// No column of this name, or one that holds no numbers.
+    pub fn top(&self, name: &str, count: usize) -> Result<Self> {
+        let sizes: Vec<Option<f64>> = self.floats(name)?.iter().map(|value| Some(value.abs())).collect();
+        let sizes = Column::Float(sizes);
+        let mut rows: Vec<usize> = (0..self.height()).collect();
+        rows.sort_by(|&a, &b| compare(&sizes, Order::Descending, a, b));
+        rows.truncate(count);
+        self.take(&rows)
+    }
+
     /// The first rows: `count` of them, or all where there are fewer.
     pub fn head(&self, count: usize) -> Self {
         self.slice(0, count)

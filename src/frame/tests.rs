@@ -124,6 +124,29 @@ fn sorting_is_stable_and_sets_missing_values_last() {
 }
 
 #[test]
+fn the_largest_values_come_first_whatever_their_sign() {
+    let frame = Frame::new([
+        ("id", Column::ints(0..6)),
+        ("v", Column::Float([0.5, -3.0, f64::NAN, 3.0, 0.0, -1.0].map(Some).to_vec())),
+    ]);
+    let frame = frame.unwrap().with_column("id", Column::texts(words("a b c d e f"))).unwrap();
+    assert_eq!(texts(&frame.top("v", 4).unwrap(), "id"), words("b d f a"));
+    assert_eq!(texts(&frame.top("v", 9).unwrap(), "id"), words("b d f a e c"));
+    assert!(message(frame.top("id", 1)).contains("expected numbers"));
+}
+
+#[test]
+fn rows_that_agree_are_told() {
+    let frame = attribution();
+    frame.check_single(&["component", "delta"]).unwrap();
+    assert_eq!(
+        message(frame.check_single(&["component", "layer"])),
+        "expected one row for component = L8_MLP, layer = 8, found 2\n\
+         hint: take a mean first, as with mean_by([\"component\", \"layer\"]), or filter the rows"
+    );
+}
+
+#[test]
 fn tables_stack_by_name() {
     let a = Frame::new([("x", Column::ints([1])), ("y", Column::texts(["a"]))]).unwrap();
     let b = Frame::new([("y", Column::nulls(Kind::Float, 1)), ("x", Column::floats([0.5]))]).unwrap();

@@ -69,9 +69,13 @@
 //! Add the room to [`ROOMS`]. Tests refuse signatures registered twice.
 
 mod base;
+mod cells;
+mod charts;
+mod frame;
 mod hooks;
 mod interp;
 mod model;
+mod plot;
 mod positions;
 mod prompt;
 mod tensor;
@@ -81,9 +85,9 @@ use rhai::plugin::ModuleManifest;
 
 /// What most bindings use.
 pub(crate) mod prelude {
-    pub(crate) use rhai::{Array, Dynamic, Map, NativeCallContext};
+    pub(crate) use rhai::{Array, Dynamic, FnPtr, Map, NativeCallContext};
 
-    pub(crate) use crate::error::Error;
+    pub(crate) use crate::error::{Context as _, Error};
     pub(crate) use crate::script::context::Context;
     pub(crate) use crate::script::error::ScriptResult;
     pub(crate) use crate::script::options::{Options, argument};
@@ -101,7 +105,8 @@ pub struct Room {
 }
 
 /// All rooms, in the order of the reference.
-pub static ROOMS: &[&Room] = &[&base::ROOM, &tensor::ROOM, &model::ROOM, &interp::ROOM];
+pub static ROOMS: &[&Room] =
+    &[&base::ROOM, &tensor::ROOM, &model::ROOM, &interp::ROOM, &frame::ROOM, &plot::ROOM];
 
 impl Room {
     /// The room as a module for an engine. Functions are looked up when they are called, so that an
