@@ -57,13 +57,17 @@ impl Diagnostic {
         let mut trace = Vec::new();
         let (innermost, source) = unwind(error, source, &mut trace);
         trace.reverse();
-        let place = place(source, innermost.position());
         let text = sources.get(source).map(|source| source.text).unwrap_or_default();
-        let in_function = trace.first().is_some_and(|frame| frame.what.starts_with("in function"));
-        let (message, hints) =
-            explain::explain(innermost, &explain::Scene { registry, text: &text, in_function });
+        let place = place(source, innermost.position()).map(|place| within(place, &text));
+        let scene = explain::Scene {
+            registry,
+            text: &text,
+            place: place.as_ref().map(|place| (place.line, place.column)),
+            texts: &sources.texts(),
+        };
+        let (message, hints) = explain::explain(innermost, &scene);
         let excerpt = place.as_ref().and_then(|place| {
-            let line = sources.line(&place.source, place.line)?;
+            let line = text.lines().nth(place.line - 1)?.to_owned();
             let width = text::token_width(&line, place.column);
             Some((line, width))
         });
@@ -110,6 +114,16 @@ fn place(source: &str, position: Position) -> Option<Place> {
     // Column 0 is the end of the line before: Rhai's place for what is missing.
     let line = position.line()?;
     Some(Place { source: source.to_owned(), line, column: position.position().unwrap_or(1) })
+}
+
+/// A place behind the end of the text, moved to the end of its last line.
+fn within(place: Place, text: &str) -> Place {
+    let lines = text.trim_end().lines().count();
+    if place.line <= lines || lines == 0 {
+        return place;
+    }
+    let column = text.lines().nth(lines - 1).map_or(1, |line| line.chars().count() + 1);
+    Place { line: lines, column, ..place }
 }
 
 impl fmt::Display for Diagnostic {
