@@ -4,7 +4,7 @@
 //!
 //! A room is one or more plugin modules and a [`Room`] that names them:
 //!
-//! ```ignore
+//! ```text
 //! use rhai::plugin::*;
 //!
 //! pub static ROOM: Room = Room { name: "model", about: "Opening models and running them.", parts: &[&model::RHAI_MANIFEST] };

@@ -116,6 +116,20 @@ fn place(source: &str, position: Position) -> Option<Place> {
     Some(Place { source: source.to_owned(), line, column: position.position().unwrap_or(1) })
 }
 
+/// The part of a long line that is shown, and the column in it.
+fn clipped(line: &str, column: usize) -> (String, usize) {
+    const BEFORE: usize = 60;
+    const SHOWN: usize = 110;
+    if line.chars().count() <= SHOWN {
+        return (line.to_owned(), column);
+    }
+    let skipped = column.saturating_sub(BEFORE + 1);
+    let (mark, lost) = if skipped > 0 { ("…", skipped - 1) } else { ("", 0) };
+    let part: String = line.chars().skip(skipped).take(SHOWN).collect();
+    let end = if line.chars().count() > skipped + SHOWN { "…" } else { "" };
+    (format!("{mark}{part}{end}"), column - lost)
+}
+
 /// A place behind the end of the text, moved to the end of its last line.
 fn within(place: Place, text: &str) -> Place {
     let lines = text.trim_end().lines().count();
@@ -134,9 +148,10 @@ impl fmt::Display for Diagnostic {
         if let Some(place) = &self.place {
             write!(f, "\n{blank}--> {place}")?;
             if let Some((line, width)) = &self.excerpt {
+                let (line, column) = clipped(line, place.column);
                 // Tabs stay tabs, so that the caret stands under its token.
                 let lead: String =
-                    line.chars().take(place.column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+                    line.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
                 write!(f, "\n{blank} |\n{} | {line}\n{blank} | {lead}{}", place.line, "^".repeat(*width))?;
             }
         }
