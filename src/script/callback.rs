@@ -3,7 +3,7 @@
 //! The core knows only the crate's [`Error`]. A closure that fails throws a script error with a place
 //! and a call trace; [`Callbacks`] keeps it aside while the core unwinds, and gives it back at the end.
 //!
-//! ```ignore
+//! ```text
 //! let callbacks = Callbacks::new(&call);
 //! let result = core::sweep(|value| callbacks.call::<f64>(&closure, (value,)));
 //! callbacks.settle(result)

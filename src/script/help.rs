@@ -34,10 +34,8 @@ fn is_printing(name: &str) -> bool {
 fn wrapped(names: &[&str], width: usize, indent: &str) -> String {
     let mut lines = vec![String::new()];
     for name in names {
-        if let Some(line) = lines.last_mut() {
-            if !line.is_empty() && line.len() + name.len() + 1 > width {
-                lines.push(String::new());
-            }
+        if lines.last().is_some_and(|line| !line.is_empty() && line.len() + name.len() + 1 > width) {
+            lines.push(String::new());
         }
         if let Some(line) = lines.last_mut() {
             if !line.is_empty() {

@@ -20,15 +20,15 @@ use crate::script::resolver::Resolver;
 use crate::script::run::{Outcome, Run, Surroundings, sha256};
 use crate::script::settings::{Import, Settings, declared};
 
-/// Script functions may call each other this deep. A call takes about 10 kB of stack in a debug build;
-/// [`STACK`] holds twice as many.
+/// Script functions may call each other this deep.
 const CALL_DEPTH: usize = 200;
 
 /// Expressions may nest this deep, at the top of a script and in functions.
 const EXPRESSION_DEPTH: usize = 256;
 
-/// Stack in bytes that a thread needs to run scripts.
-pub const STACK: usize = 64 << 20;
+/// Stack in bytes that a thread needs to run scripts: in a debug build a script at both limits takes a
+/// quarter of it. It is address space, and memory only where it is used.
+pub const STACK: usize = 256 << 20;
 
 /// How a script runs.
 pub struct Options {

@@ -10,7 +10,7 @@ use crate::script::value::{FromScript, describe, from_script};
 
 /// Reads a function's option map.
 ///
-/// ```ignore
+/// ```text
 /// let mut options = Options::of("steer", map);
 /// let strength = options.get("strength", 1.0)?;
 /// let positions = options.maybe::<Vec<usize>>("positions")?;

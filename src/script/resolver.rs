@@ -105,7 +105,7 @@ impl Resolver {
         };
         if let Some(circle) = circle {
             let circle = format!("modules import each other: {circle} → {}", found.source);
-            return Err(Error::new(circle).into());
+            return Err(at(Error::new(circle), place));
         }
         let ast = self.compile_found(engine, found, place)?;
         self.context.run().note_module(&found.source, &found.text);
@@ -119,6 +119,13 @@ impl Resolver {
         self.modules.borrow_mut().insert(found.source.clone(), module.clone());
         Ok(module)
     }
+}
+
+/// The error at the place of an import.
+fn at(error: Error, place: Position) -> Box<EvalAltResult> {
+    let mut error: Box<EvalAltResult> = error.into();
+    error.set_position(place);
+    error
 }
 
 /// `folder` and `file` joined without `./` and `a/../`, so that one file has one name.
@@ -144,11 +151,7 @@ impl ModuleResolver for Resolver {
         path: &str,
         place: Position,
     ) -> ScriptResult<Shared<Module>> {
-        let found = self.find(importer, path).map_err(|error| {
-            let mut error: Box<EvalAltResult> = error.into();
-            error.set_position(place);
-            error
-        })?;
+        let found = self.find(importer, path).map_err(|error| at(error, place))?;
         self.load(engine, &found, place)
     }
 }

@@ -73,14 +73,12 @@ impl Settings {
             None => default.clone(),
         };
         let mut declared = self.declared.borrow_mut();
-        if let Some(earlier) = declared.get(name) {
-            if describe(&earlier.default) != describe(&default) {
-                return Err(Error::new(format!(
-                    "setting \"{name}\" has the default {} here, and {} where it was declared before",
-                    describe(&default),
-                    describe(&earlier.default)
-                )));
-            }
+        let earlier = declared.get(name).map(|earlier| describe(&earlier.default));
+        if let Some(earlier) = earlier.filter(|earlier| *earlier != describe(&default)) {
+            return Err(Error::new(format!(
+                "setting \"{name}\" has the default {} here, and {earlier} where it was declared before",
+                describe(&default)
+            )));
         }
         declared.insert(name.to_owned(), Setting { default, value: value.clone() });
         Ok(value)

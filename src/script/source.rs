@@ -33,9 +33,8 @@ impl Sources {
         self.0.borrow().get(name).cloned()
     }
 
-    /// Line `line` (from 1) of the text called `name`.
-    pub fn line(&self, name: &str, line: usize) -> Option<String> {
-        let source = self.get(name)?;
-        source.text.lines().nth(line.checked_sub(1)?).map(str::to_owned)
+    /// All texts, in the order of their names.
+    pub fn texts(&self) -> Vec<Rc<str>> {
+        self.0.borrow().values().map(|source| source.text.clone()).collect()
     }
 }

@@ -6,6 +6,7 @@
 use rhai::{Array, Dynamic, FnPtr, ImmutableString, Map};
 
 use crate::error::{Error, Result};
+use crate::script::bind;
 
 /// A Rust type that a script's value converts to.
 pub trait FromScript: Sized {
@@ -46,22 +47,23 @@ pub fn describe(value: &Dynamic) -> String {
     if let Ok(map) = value.as_map_ref() {
         return format!("a map of {}", map.len());
     }
-    match type_name(value) {
-        name @ ("integer" | "number" | "bool" | "char") => format!("{name} {value}"),
+    let name = type_name(value);
+    match name.as_str() {
+        "integer" | "number" | "bool" | "char" => format!("{name} {value}"),
         "function" => "a function".into(),
-        name => name.into(),
+        _ => name,
     }
 }
 
 /// The name of a value's type as users know it.
-pub fn type_name(value: &Dynamic) -> &str {
+pub fn type_name(value: &Dynamic) -> String {
     friendly_type(value.type_name())
 }
 
 /// The name users know for a type that Rhai or Rust names otherwise.
-pub fn friendly_type(name: &str) -> &str {
+pub fn friendly_type(name: &str) -> String {
     let name = name.trim().trim_start_matches("&mut ").trim_start_matches("rhai::");
-    match name {
+    let known = match name {
         "i64" | "INT" => "integer",
         "f64" | "FLOAT" => "number",
         "&str" | "ImmutableString" | "String" | "string" => "string",
@@ -69,11 +71,16 @@ pub fn friendly_type(name: &str) -> &str {
         "Map" | "map" => "map",
         "FnPtr" | "Fn" => "function",
         "Dynamic" | "?" | "_" => "any",
-        "ExclusiveRange" | "Range<i64>" | "range" | "core::ops::range::Range<i64>" => "range",
-        "InclusiveRange" | "RangeInclusive<i64>" | "range=" | "core::ops::range::RangeInclusive<i64>" => {
+        "Range<i64>" | "ExclusiveRange" | "range" | "core::ops::range::Range<i64>" => "range",
+        "RangeInclusive<i64>" | "InclusiveRange" | "range=" | "core::ops::range::RangeInclusive<i64>" => {
             "range"
         }
-        _ => name.rsplit("::").next().unwrap_or(name),
+        _ => "",
+    };
+    match (known, name.rsplit_once("::")) {
+        ("", Some((_, last))) => bind::type_name(name).unwrap_or_else(|| last.to_owned()),
+        ("", None) => name.to_owned(),
+        (known, _) => known.to_owned(),
     }
 }
 

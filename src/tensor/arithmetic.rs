@@ -294,10 +294,7 @@ impl NamedTensor {
                 shape_text(other.dims())
             )));
         }
-        let values = |tensor: &Tensor| -> Result<Vec<f64>> {
-            Ok(tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?)
-        };
-        let (a, b) = (values(&self.tensor)?, values(&other.tensor)?);
+        let (a, b) = (self.numbers()?, other.numbers()?);
         Ok(a.iter().zip(&b).all(|(a, b)| a == b || (a - b).abs() <= tolerance))
     }
 }

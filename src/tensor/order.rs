@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 
 use super::arithmetic::to_i64;
 use super::{Axis, NamedTensor, is_float};
@@ -58,7 +58,7 @@ impl NamedTensor {
         // Integers are compared as integers: beyond 2⁵³ they have no exact neighbour in f64.
         let exact = if is_float(self.dtype()) { Vec::new() } else { to_i64(&rows)? };
         let numbers: Vec<f64> = match exact.is_empty() {
-            true => rows.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?,
+            true => Self::from(rows.clone()).numbers()?,
             false => Vec::new(),
         };
         let order = |a: usize, b: usize| {
@@ -105,7 +105,7 @@ impl NamedTensor {
         let length = self.dims()[axis].max(1);
         let sums = match is_float(self.dtype()) {
             true => {
-                let mut values: Vec<f64> = rows.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
+                let mut values = Self::from(rows.clone()).numbers()?;
                 for row in values.chunks_mut(length) {
                     let mut sum = 0.0;
                     row.iter_mut().for_each(|value| {
@@ -137,7 +137,7 @@ impl NamedTensor {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use candle_core::Device;
+    use candle_core::{DType, Device};
 
     fn floats(values: &[f64], dims: &[usize]) -> NamedTensor {
         NamedTensor::from_numbers(values.to_vec(), dims, DType::F32, &Device::Cpu).unwrap()

@@ -27,14 +27,19 @@ impl NamedTensor {
     /// The elements cannot be read from the device.
     pub fn to_nested(&self) -> Result<Nested> {
         let elements: Vec<Nested> = match is_float(self.dtype()) {
-            true => {
-                let values = self.tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
-                values.into_iter().map(Nested::Number).collect()
-            }
+            true => self.numbers()?.into_iter().map(Nested::Number).collect(),
             false => to_i64(&self.tensor)?.into_iter().map(Nested::Integer).collect(),
         };
         let mut elements = elements.into_iter();
         Ok(nest(self.dims(), &mut elements))
+    }
+
+    /// The elements in rows, as `f64`.
+    ///
+    /// # Errors
+    /// The elements cannot be read from the device.
+    pub fn numbers(&self) -> Result<Vec<f64>> {
+        Ok(self.tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
     }
 
     /// The only element.

@@ -4,7 +4,7 @@
 //!
 //! A room is one or more plugin modules and a [`Room`] that names them:
 //!
-//! ```ignore
+//! ```text
 //! use rhai::plugin::*;
 //!
 //! pub static ROOM: Room = Room { name: "model", about: "Opening models and running them.", parts: &[&model::RHAI_MANIFEST] };
@@ -83,7 +83,8 @@ mod tensor;
 use rhai::Module;
 use rhai::plugin::ModuleManifest;
 
-/// What most bindings use.
+/// What most bindings use; each takes a part of it.
+#[allow(unused_imports)]
 pub(crate) mod prelude {
     pub(crate) use rhai::{Array, Dynamic, FnPtr, Map, NativeCallContext};
 
@@ -107,6 +108,11 @@ pub struct Room {
 /// All rooms, in the order of the reference.
 pub static ROOMS: &[&Room] =
     &[&base::ROOM, &tensor::ROOM, &model::ROOM, &interp::ROOM, &frame::ROOM, &plot::ROOM];
+
+/// The script name of a type that a room registers, by its Rust name.
+pub fn type_name(rust: &str) -> Option<String> {
+    ROOMS.iter().find_map(|room| room.module().get_custom_type_display_by_name(rust).map(str::to_owned))
+}
 
 impl Room {
     /// The room as a module for an engine. Functions are looked up when they are called, so that an

@@ -14,8 +14,10 @@ pub struct Scene<'a> {
     pub registry: &'a Registry,
     /// The text in which the error happened.
     pub text: &'a str,
-    /// The error happened inside a script's function.
-    pub in_function: bool,
+    /// Where in the text, as line and column, both from 1.
+    pub place: Option<(usize, usize)>,
+    /// All texts of the run.
+    pub texts: &'a [std::rc::Rc<str>],
 }
 
 type Explained = (String, Vec<String>);
@@ -73,6 +75,16 @@ pub fn explain(error: &E, scene: &Scene) -> Explained {
 
 fn parsing(kind: &rhai::ParseErrorType, scene: &Scene) -> Explained {
     use rhai::ParseErrorType as P;
+    let (message, mut hints) = syntax(kind, scene);
+    let is_about_names = matches!(kind, P::VariableUndefined(_) | P::ModuleUndefined(_));
+    if let Some((bracket, line, column)) = text::unclosed(scene.text).filter(|_| !is_about_names) {
+        hints.push(format!("`{bracket}` at {line}:{column} is never closed"));
+    }
+    (message, hints)
+}
+
+fn syntax(kind: &rhai::ParseErrorType, scene: &Scene) -> Explained {
+    use rhai::ParseErrorType as P;
     match kind {
         P::VariableUndefined(name) => variable(name, scene),
         P::ModuleUndefined(name) => (
@@ -96,12 +108,9 @@ fn variable(name: &str, scene: &Scene) -> Explained {
     let names = text::declared_names(scene.text);
     let mut hints = Vec::new();
     if names.contains(name) {
-        hints.push(match scene.in_function {
+        hints.push(match scene.place.is_some_and(|place| text::is_in_function(scene.text, place)) {
             true => "a function sees its parameters and its own variables: pass it as a parameter".into(),
-            false => {
-                "it is declared elsewhere in the script: later, in another block, or outside of this function"
-                    .into()
-            }
+            false => "it is declared elsewhere in the script: later, or in another block".into(),
         });
     } else if let Some(hint) = did_you_mean(name, names.iter().map(String::as_str)) {
         hints.push(hint);
@@ -114,10 +123,19 @@ fn variable(name: &str, scene: &Scene) -> Explained {
 }
 
 fn mismatch(expected: &str, found: &str) -> Explained {
-    match (friendly_type(expected), friendly_type(found)) {
-        ("", found) => (format!("unexpected {found}"), Vec::new()),
-        (expected, "") => (format!("expected {expected}"), Vec::new()),
-        (expected, found) => (format!("expected {expected}, found {found}"), Vec::new()),
+    let (expected, found) = (friendly_type(expected), friendly_type(found));
+    let hints = match (expected.as_str(), found.as_str()) {
+        ("bool", "Tensor") => {
+            vec![
+                "a comparison of tensors gives a tensor: any() or all() makes true or false of it".to_owned(),
+            ]
+        }
+        _ => Vec::new(),
+    };
+    match (expected.is_empty(), found.is_empty()) {
+        (true, _) => (format!("unexpected {found}"), hints),
+        (_, true) => (format!("expected {expected}"), hints),
+        _ => (format!("expected {expected}, found {found}"), hints),
     }
 }
 
@@ -154,16 +172,13 @@ fn signature(text: &str) -> (&str, Vec<String>) {
 
 /// Rhai writes a string argument as `&str | ImmutableString | String`.
 fn argument_type(text: &str) -> String {
-    friendly_type(text.split('|').next().unwrap_or(text)).to_owned()
+    friendly_type(text.split('|').next().unwrap_or(text))
 }
 
 fn function(called: &str, scene: &Scene) -> Explained {
     let (name, found) = signature(called);
     if let Some((module, name)) = name.rsplit_once("::") {
-        return (
-            format!("module {module} has no function \"{name}\" for ({})", found.join(", ")),
-            Vec::new(),
-        );
+        return module_function(module, name, &found, scene);
     }
     let is_operator = !name.starts_with(|c: char| c.is_alphabetic() || c == '_');
     let candidates: Vec<&Entry> = scene
@@ -205,6 +220,19 @@ fn function(called: &str, scene: &Scene) -> Explained {
         hint.push_str(&format!("\n… and {more} more: help(\"{name}\")"));
     }
     (misfit(name, &found, &candidates), vec![hint])
+}
+
+fn module_function(module: &str, name: &str, found: &[String], scene: &Scene) -> Explained {
+    let functions: Vec<(String, Vec<String>)> =
+        scene.texts.iter().flat_map(|text| text::functions(text)).collect();
+    if let Some((_, params)) =
+        functions.iter().find(|(known, params)| known == name && params.len() != found.len())
+    {
+        let hint = format!("fn {name}({})", params.join(", "));
+        return (wrong_count(&format!("{module}::{name}"), &[params.len()], found.len()), vec![hint]);
+    }
+    let hint = did_you_mean(name, functions.iter().map(|(known, _)| known.as_str()));
+    (format!("module {module} has no function \"{name}\""), hint.into_iter().collect())
 }
 
 /// Which argument fits none of the candidates, as far as the nearest of them tells.
@@ -288,7 +316,7 @@ fn property(what: &str, scene: &Scene) -> Explained {
     if !what.starts_with("Unknown property") {
         return (lower_first(what), Vec::new());
     }
-    let owner = friendly_type(owner);
+    let owner = &friendly_type(owner);
     let of_owner = |kind: Kind| {
         scene.registry.entries.iter().filter(move |entry| entry.kind == kind && entry.receiver() == owner)
     };

@@ -57,13 +57,17 @@ impl Diagnostic {
         let mut trace = Vec::new();
         let (innermost, source) = unwind(error, source, &mut trace);
         trace.reverse();
-        let place = place(source, innermost.position());
         let text = sources.get(source).map(|source| source.text).unwrap_or_default();
-        let in_function = trace.first().is_some_and(|frame| frame.what.starts_with("in function"));
-        let (message, hints) =
-            explain::explain(innermost, &explain::Scene { registry, text: &text, in_function });
+        let place = place(source, innermost.position()).map(|place| within(place, &text));
+        let scene = explain::Scene {
+            registry,
+            text: &text,
+            place: place.as_ref().map(|place| (place.line, place.column)),
+            texts: &sources.texts(),
+        };
+        let (message, hints) = explain::explain(innermost, &scene);
         let excerpt = place.as_ref().and_then(|place| {
-            let line = sources.line(&place.source, place.line)?;
+            let line = text.lines().nth(place.line - 1)?.to_owned();
             let width = text::token_width(&line, place.column);
             Some((line, width))
         });
@@ -112,6 +116,30 @@ fn place(source: &str, position: Position) -> Option<Place> {
     Some(Place { source: source.to_owned(), line, column: position.position().unwrap_or(1) })
 }
 
+/// The part of a long line that is shown, and the column in it.
+fn clipped(line: &str, column: usize) -> (String, usize) {
+    const BEFORE: usize = 60;
+    const SHOWN: usize = 110;
+    if line.chars().count() <= SHOWN {
+        return (line.to_owned(), column);
+    }
+    let skipped = column.saturating_sub(BEFORE + 1);
+    let (mark, lost) = if skipped > 0 { ("…", skipped - 1) } else { ("", 0) };
+    let part: String = line.chars().skip(skipped).take(SHOWN).collect();
+    let end = if line.chars().count() > skipped + SHOWN { "…" } else { "" };
+    (format!("{mark}{part}{end}"), column - lost)
+}
+
+/// A place behind the end of the text, moved to the end of its last line.
+fn within(place: Place, text: &str) -> Place {
+    let lines = text.trim_end().lines().count();
+    if place.line <= lines || lines == 0 {
+        return place;
+    }
+    let column = text.lines().nth(lines - 1).map_or(1, |line| line.chars().count() + 1);
+    Place { line: lines, column, ..place }
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "error: {}", self.message.replace('\n', "\n       "))?;
@@ -120,9 +148,10 @@ impl fmt::Display for Diagnostic {
         if let Some(place) = &self.place {
             write!(f, "\n{blank}--> {place}")?;
             if let Some((line, width)) = &self.excerpt {
+                let (line, column) = clipped(line, place.column);
                 // Tabs stay tabs, so that the caret stands under its token.
                 let lead: String =
-                    line.chars().take(place.column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+                    line.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
                 write!(f, "\n{blank} |\n{} | {line}\n{blank} | {lead}{}", place.line, "^".repeat(*width))?;
             }
         }

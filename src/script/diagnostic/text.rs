@@ -30,16 +30,24 @@ fn is_name(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// A text without its comments and the insides of its strings.
+/// A text in which comments and the insides of strings are blank; every character keeps its place.
 fn code(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
+    let blank = |c: char| if c == '\n' { '\n' } else { ' ' };
     while let Some(c) = chars.next() {
         match (c, chars.peek()) {
-            ('/', Some('/')) => while chars.next_if(|c| *c != '\n').is_some() {},
+            ('/', Some('/')) => {
+                out.push(' ');
+                while chars.next_if(|c| *c != '\n').is_some() {
+                    out.push(' ');
+                }
+            }
             ('/', Some('*')) => {
+                out.push(' ');
                 let mut last = ' ';
                 for c in chars.by_ref() {
+                    out.push(blank(c));
                     if last == '*' && c == '/' {
                         break;
                     }
@@ -47,19 +55,66 @@ fn code(text: &str) -> String {
                 }
             }
             ('"', _) => {
+                out.push(' ');
                 let mut escaped = false;
                 for c in chars.by_ref() {
+                    out.push(blank(c));
                     if c == '"' && !escaped {
                         break;
                     }
                     escaped = c == '\\' && !escaped;
                 }
-                out.push(' ');
             }
             _ => out.push(c),
         }
     }
     out
+}
+
+/// Brackets that are open at a place (before it), outermost first, each with its line and column.
+fn open_brackets(code: &str, until: Option<(usize, usize)>) -> Vec<(char, usize, usize)> {
+    let mut open = Vec::new();
+    for (line, text) in code.lines().enumerate() {
+        for (column, c) in text.chars().enumerate() {
+            let place = (line + 1, column + 1);
+            if until.is_some_and(|until| place >= until) {
+                return open;
+            }
+            match c {
+                '(' | '[' | '{' => open.push((c, place.0, place.1)),
+                ')' | ']' | '}' => {
+                    let pair = match c {
+                        ')' => '(',
+                        ']' => '[',
+                        _ => '{',
+                    };
+                    // What another bracket closes was left open: the brackets up to here tell more.
+                    if until.is_none() && open.last().is_some_and(|(bracket, _, _)| *bracket != pair) {
+                        return open;
+                    }
+                    open.pop();
+                }
+                _ => {}
+            }
+        }
+    }
+    open
+}
+
+/// The innermost bracket that a text leaves open, with its line and column.
+pub fn unclosed(text: &str) -> Option<(char, usize, usize)> {
+    open_brackets(&code(text), None).pop()
+}
+
+/// True where a place (line and column, from 1) lies in the body of a function.
+pub fn is_in_function(text: &str, place: (usize, usize)) -> bool {
+    let code = code(text);
+    open_brackets(&code, Some(place)).iter().any(|(bracket, line, column)| {
+        // The body's brace follows the parameters on the line that begins with `fn`.
+        let before: String = code.lines().nth(line - 1).unwrap_or("").chars().take(column - 1).collect();
+        let head = before.trim_start().trim_start_matches("private ");
+        *bracket == '{' && head.starts_with("fn ") && head.trim_end().ends_with(')')
+    })
 }
 
 /// Names that a script declares with `let`, `const`, `for` or `import … as`, and its parameters.
@@ -129,6 +184,16 @@ mod tests {
         assert_eq!(token_width(line, 16), 8);
         assert_eq!(token_width(line, 26), 2);
         assert_eq!(token_width(line, 99), 1);
+    }
+
+    #[test]
+    fn open_brackets_are_found_and_functions_known() {
+        let text = "fn f(x) {\n    x + \"}\" // }\n}\nlet y = [1, (2];\n";
+        assert!(is_in_function(text, (2, 5)));
+        assert!(!is_in_function(text, (4, 5)));
+        assert_eq!(unclosed(text), Some(('(', 4, 13)));
+        assert_eq!(unclosed("fn f() { 1 }"), None);
+        assert_eq!(code("é\"aé\"//x\ny").chars().count(), 10);
     }
 
     #[test]

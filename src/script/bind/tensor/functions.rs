@@ -4,6 +4,8 @@ use rhai::plugin::*;
 
 #[export_module(manifest)]
 pub mod functions {
+    use std::ops::{Range, RangeInclusive};
+
     use crate::script::bind::prelude::*;
     use crate::script::bind::tensor::convert::{Dims, operand, picks};
     use crate::script::value::FromScript;
@@ -137,16 +139,34 @@ pub mod functions {
         Ok(mask.choose(&operand("where", "yes", &yes, &like)?, &operand("where", "no", &no, &like)?)?)
     }
 
-    /// The part of a tensor that an index names: an integer (negative from the end), a range, an array of
-    /// places, `()` for a whole axis, or an array with one of these for each axis.
+    /// The part of a tensor that an index names: an integer (negative from the end), a range, a tensor of
+    /// places, or an array with an index for each axis, where `()` is the whole axis and an array names places:
+    /// `t[0]`, `t[1..3]`, `t[[(), -1]]`, `t[[0, [2, 5]]]`.
     #[rhai_fn(index_get, return_raw)]
     pub fn at(tensor: Tensor, index: i64) -> ScriptResult<Tensor> {
         Ok(tensor.pick(&[Pick::At(index)])?)
     }
 
+    // Rhai asks the indexer for unknown properties too, with their name as a string: an index of any type
+    // would hide that `t.shap` is misspelt.
     #[rhai_fn(index_get, return_raw)]
-    pub fn at_any(tensor: Tensor, index: Dynamic) -> ScriptResult<Tensor> {
-        Ok(tensor.pick(&picks("index", &index)?)?)
+    pub fn at_range(tensor: Tensor, index: Range<i64>) -> ScriptResult<Tensor> {
+        Ok(tensor.pick(&[Pick::Range(index.start, Some(index.end))])?)
+    }
+
+    #[rhai_fn(index_get, return_raw)]
+    pub fn at_inclusive_range(tensor: Tensor, index: RangeInclusive<i64>) -> ScriptResult<Tensor> {
+        Ok(tensor.pick(&picks("index", &index.into())?)?)
+    }
+
+    #[rhai_fn(index_get, return_raw)]
+    pub fn at_each(tensor: Tensor, index: Array) -> ScriptResult<Tensor> {
+        Ok(tensor.pick(&picks("index", &index.into())?)?)
+    }
+
+    #[rhai_fn(index_get, return_raw)]
+    pub fn at_places(tensor: Tensor, index: Tensor) -> ScriptResult<Tensor> {
+        Ok(tensor.pick(&picks("index", &Dynamic::from(index))?)?)
     }
 
     /// The part of one axis, which is named or numbered: `t.slice("pos", 1..3)`, `t.slice(0, [2, 0])`.

@@ -15,8 +15,6 @@ fn filled(call: &NativeCallContext, value: f64, shape: &Dynamic, dtype: &str) ->
 
 #[export_module(manifest)]
 pub mod make {
-    use candle_core::DType;
-
     use super::filled;
     use crate::device::{device_name, dtype as parse_dtype};
     use crate::script::bind::prelude::*;
@@ -26,8 +24,8 @@ pub mod make {
     /// Numbers along axes: a candle tensor, with names for its axes where they are known ("batch", "pos",
     /// "head", "d_model", …). Cheap to copy; no function changes a tensor in place.
     ///
-    /// Index with `t[i]`, `t[-1]`, `t[1..3]`, `t[[2, 0]]`... one index for each axis in an array:
-    /// `t[[0, 1..3, ()]]`, where `()` is the whole axis.
+    /// Index with `t[i]`, `t[-1]`, `t[1..3]`, or an array with an index for each axis: `t[[0, 1..3, ()]]`, where
+    /// `()` is the whole axis.
     pub type Tensor = NamedTensor;
 
     /// A tensor of a number or of nested arrays of numbers; `i64` where all are integers, `u8` (1 and 0) where
@@ -241,7 +239,18 @@ pub mod make {
     /// True where some element is NaN or infinite.
     #[rhai_fn(return_raw)]
     pub fn has_non_finite(tensor: Tensor) -> ScriptResult<bool> {
-        let values = tensor.to_dtype(DType::F64)?.into_tensor().flatten_all().map_err(Error::from)?;
-        Ok(values.to_vec1::<f64>().map_err(Error::from)?.iter().any(|value| !value.is_finite()))
+        Ok(tensor.numbers()?.iter().any(|value| !value.is_finite()))
+    }
+
+    /// True where some element is not 0: makes one answer of a comparison.
+    #[rhai_fn(return_raw)]
+    pub fn any(tensor: Tensor) -> ScriptResult<bool> {
+        Ok(tensor.numbers()?.iter().any(|value| *value != 0.0))
+    }
+
+    /// True where no element is 0: makes one answer of a comparison.
+    #[rhai_fn(return_raw)]
+    pub fn all(tensor: Tensor) -> ScriptResult<bool> {
+        Ok(tensor.numbers()?.iter().all(|value| *value != 0.0))
     }
 }

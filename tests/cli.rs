@@ -1,0 +1,184 @@
+//! The program as a user runs it: exit codes, streams, files, signals.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn mora(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mora"));
+    command.current_dir(folder).args(args).env_remove("MORA_PATH").env("RUST_BACKTRACE", "1");
+    command
+}
+
+/// A folder with the scripts given by name and text.
+fn folder(scripts: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in scripts {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+fn run(folder: &Path, args: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = mora(folder, args).output().unwrap();
+    (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+#[test]
+fn exit_codes_tell_what_happened() {
+    let folder = folder(&[("good.rhai", "print(1 + 1);"), ("bad.rhai", "throw \"no\";")]);
+    assert_eq!(run(folder.path(), &["script", "good"]), (0, "2\n".into(), String::new()));
+    let (code, stdout, stderr) = run(folder.path(), &["script", "bad.rhai"]);
+    assert_eq!((code, stdout.as_str()), (1, ""));
+    assert!(stderr.starts_with("error: no\n --> bad.rhai:1:1\n"), "{stderr}");
+    for usage in [
+        &["script"][..],
+        &["script", "good", "--dtype", "i64"],
+        &["script", "good", "--device", "tpu"],
+        &["script", "good", "--set", "nothing"],
+        &["script", "good", "--threads", "0"],
+        &["no-such-command"],
+    ] {
+        assert_eq!(run(folder.path(), usage).0, 2, "{usage:?}");
+    }
+    let (code, _, stderr) = run(folder.path(), &["script", "god"]);
+    assert_eq!(code, 1);
+    assert!(stderr.contains("did you mean \"good\"?"), "{stderr}");
+}
+
+#[test]
+fn scripts_are_found_and_listed_by_name() {
+    let folder = folder(&[
+        ("here.rhai", "// A script here.\nprint(\"here\");"),
+        ("scripts/study.rhai", "//! A whole study.\nprint(\"study\");"),
+        ("scripts/here.rhai", "// Hidden by its namesake.\nprint(\"hidden\");"),
+    ]);
+    assert_eq!(run(folder.path(), &["script", "here"]).1, "here\n");
+    assert_eq!(run(folder.path(), &["script", "study"]).1, "study\n");
+    let list = run(folder.path(), &["script", "--list"]).1;
+    assert!(list.contains("here"), "{list}");
+    assert!(
+        list.lines().any(|line| line.starts_with("study ") && line.ends_with("  A whole study.")),
+        "{list}"
+    );
+    assert!(!list.contains("Hidden"), "{list}");
+}
+
+#[test]
+fn settings_model_seed_and_folder_reach_the_script() {
+    let text = r#"
+        print(setting("model", "mora/tiny-ipd"));
+        print(setting("layers", [1, 2]));
+        print(seed());
+        zeros([1]).save("x.npy");
+        print(output_folder());
+    "#;
+    let folder = folder(&[("look.rhai", text)]);
+    let args =
+        ["script", "look", "--model", "a.gguf", "--set", "layers=4,5", "--seed", "7", "--out", "elsewhere"];
+    assert_eq!(run(folder.path(), &args).1, "a.gguf\n[4, 5]\n7\nelsewhere\n");
+    assert!(folder.path().join("elsewhere/x.npy").is_file());
+    let record = std::fs::read_to_string(folder.path().join("elsewhere/run.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    assert_eq!(record["settings"]["model"], "a.gguf");
+    assert_eq!(record["seed"], 7);
+    assert_eq!(record["outcome"], "completed");
+    assert_eq!(record["files"].as_object().unwrap().len(), 1);
+}
+
+#[test]
+fn two_runs_leave_the_same_bytes() {
+    let text = "randn([64, 64]).matmul(randn([64, 64])).save(\"x.safetensors\"); randn([3]).save(\"y.npy\");";
+    let folder = folder(&[("same.rhai", text)]);
+    let mut records = Vec::new();
+    for out in ["one", "two"] {
+        assert_eq!(run(folder.path(), &["script", "same", "--out", out]).0, 0);
+        let record = std::fs::read_to_string(folder.path().join(out).join("run.json")).unwrap();
+        let mut record: serde_json::Value = serde_json::from_str(&record).unwrap();
+        record.as_object_mut().unwrap().remove("times").unwrap();
+        records.push(record.to_string());
+    }
+    assert_eq!(records[0], records[1]);
+}
+
+#[test]
+fn a_failed_run_leaves_what_it_finished_and_says_so() {
+    let folder = folder(&[("half.rhai", "zeros([1]).save(\"x.npy\"); throw \"then this\";")]);
+    assert_eq!(run(folder.path(), &["script", "half"]).0, 1);
+    let record = std::fs::read_to_string(folder.path().join("out/half/run.json")).unwrap();
+    assert!(record.contains("\"outcome\": \"failed\""), "{record}");
+    assert!(record.contains("x.npy"), "{record}");
+}
+
+#[test]
+fn an_unknown_setting_fails_before_any_work() {
+    let text = "import \"lib\" as lib; print(\"working\"); let n = setting(\"n\", 3);";
+    let folder = folder(&[("work.rhai", text), ("lib.rhai", "fn f() { setting(\"inner\", true) }")]);
+    let (code, stdout, stderr) = run(folder.path(), &["script", "work", "--set", "m=1"]);
+    assert_eq!((code, stdout.as_str()), (1, ""));
+    assert!(stderr.contains("settings: n = 3, inner = true"), "{stderr}");
+}
+
+#[test]
+fn a_reader_that_leaves_stops_nothing() {
+    let text = "for i in 0..20000 { print(i); } zeros([1]).save(\"x.npy\");";
+    let folder = folder(&[("long.rhai", text)]);
+    let mut child = mora(folder.path(), &["script", "long"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = [0; 2];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    assert!(folder.path().join("out/long/x.npy").is_file());
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_stops_a_script_and_leaves_a_record() {
+    let text = "zeros([1]).save(\"x.npy\"); print(\"ready\"); try { loop { } } catch { print(\"caught\"); }";
+    let folder = folder(&[("endless.rhai", text)]);
+    let mut child = mora(folder.path(), &["script", "endless"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = [0; 6];
+    child.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(!String::from_utf8(output.stdout).unwrap().contains("caught"));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("interrupted"));
+    let record = std::fs::read_to_string(folder.path().join("out/endless/run.json")).unwrap();
+    assert!(record.contains("\"outcome\": \"interrupted\""), "{record}");
+}
+
+#[test]
+fn doc_explains_and_suggests() {
+    let folder = folder(&[]);
+    let (code, stdout, _) = run(folder.path(), &["doc", "softmax"]);
+    assert_eq!(code, 0);
+    assert!(stdout.starts_with("Tensor.softmax(axis) -> Tensor\n"), "{stdout}");
+    assert!(run(folder.path(), &["doc"]).1.contains("tensor: "));
+    let (code, _, stderr) = run(folder.path(), &["doc", "sofmax"]);
+    assert_eq!(code, 1);
+    assert!(stderr.contains("did you mean \"softmax\"?"), "{stderr}");
+}
+
+#[test]
+fn a_module_path_from_the_environment_is_searched() {
+    let folder = folder(&[
+        ("use.rhai", "import \"extra\" as extra; print(extra::two());"),
+        ("lib/extra.rhai", "fn two() { 2 }"),
+    ]);
+    let output = mora(folder.path(), &["script", "use"]).env("MORA_PATH", "lib").output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "2\n");
+}
