@@ -127,9 +127,9 @@ impl Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Float => "float",
+            Self::Float => "number",
             Self::Int => "integer",
-            Self::Text => "text",
+            Self::Text => "string",
             Self::Bool => "bool",
         })
     }
@@ -183,7 +183,7 @@ impl Column {
                 None => Some(found),
                 Some(kind) => Some(kind.widen(found).ok_or_else(|| {
                     Error::new(format!("expected {kind} as in the rows above, found {found} in row {row}"))
-                        .hint("a column holds one kind of value; null stands for none")
+                        .hint("a column holds one kind of value, or no value")
                 })?),
             };
         }

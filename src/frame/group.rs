@@ -270,7 +270,7 @@ pub(super) fn aggregate(column: &Column, groups: &[Vec<usize>], stat: Stat) -> R
         _ => {
             let numbers = column.numbers().ok_or_else(|| {
                 Error::new(format!("expected numbers for \"{stat}\", found {}", column.kind()))
-                    .hint("of text there are count, first, last, min and max")
+                    .hint("of strings there are count, first, last, min and max")
             })?;
             Ok(Column::Float(groups.iter().map(|rows| number(stat, &mut gather(&numbers, rows))).collect()))
         }

@@ -106,7 +106,7 @@ fn check_pages(mut rest: &[u8], expected: u64) -> Result<()> {
     while found < expected {
         let limit = rest.len();
         let header = PageHeader::read_from_in_protocol(&mut TCompactInputProtocol::new(&mut rest, limit))
-            .map_err(|error| damaged(error))?;
+            .map_err(damaged)?;
         let count =
             |count: i32| u64::try_from(count).map_err(|_| damaged(format!("a page of {count} values")));
         let size = count(header.compressed_page_size)?;

@@ -56,5 +56,5 @@ pub(super) fn normalise(column: &pl::Column) -> Result<pl::Column> {
 }
 
 fn unsupported(name: &str, found: &DataType) -> Error {
-    Error::new(format!("expected float, integer, text or bool in column \"{name}\", found {found}"))
+    Error::new(format!("expected numbers, integers, strings or bools in column \"{name}\", found {found}"))
 }

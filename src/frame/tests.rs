@@ -52,7 +52,7 @@ fn rows_make_columns_of_the_kind_that_holds_them() {
     let mixed = Frame::from_rows(&[row(&[("a", 1.into())]), row(&[("a", "x".into())])]);
     assert!(
         message(mixed)
-            .starts_with("column \"a\": expected integer as in the rows above, found text in row 1")
+            .starts_with("column \"a\": expected integer as in the rows above, found string in row 1")
     );
     let twice = Frame::from_rows(&[row(&[("a", 1.into()), ("a", 2.into())])]);
     assert_eq!(message(twice), "row 0 has two values for column \"a\"");
@@ -70,7 +70,7 @@ fn an_unknown_column_is_answered_with_the_known_ones() {
     let found = message(frame.floats("component"));
     assert_eq!(
         found,
-        "expected numbers in column \"component\", found text\nhint: columns of numbers: \"layer\" and \"delta\""
+        "expected numbers in column \"component\", found string\nhint: columns of numbers: \"layer\" and \"delta\""
     );
     assert!(message(frame.row(5)).starts_with("row 5 of a table of 5 rows"));
 }
@@ -159,7 +159,7 @@ fn tables_stack_by_name() {
     assert!(more.starts_with("table 1 has \"y\" beyond the first"), "{more}");
     let other = a.with_column("y", Column::ints([1])).unwrap();
     let kinds = message(Frame::concat(&[a, other]));
-    assert_eq!(kinds, "column \"y\": expected text as in the tables before, found integer in table 1");
+    assert_eq!(kinds, "column \"y\": expected string as in the tables before, found integer in table 1");
     assert!(message(Frame::concat(&[])).contains("found none"));
 }
 
@@ -233,7 +233,7 @@ fn aggregates_keep_the_kind_where_there_is_one_to_keep() {
     assert_eq!(one("t", Stat::Max), Column::texts(["b", "z"]));
     assert_eq!(one("b", Stat::Mean), Column::floats([0.5, 0.0]));
     let found = message(frame.group_by(&["key"], &[Aggregate::new("t", Stat::Mean)]));
-    assert!(found.starts_with("column \"t\": expected numbers for \"mean\", found text"), "{found}");
+    assert!(found.starts_with("column \"t\": expected numbers for \"mean\", found string"), "{found}");
     let large = Frame::new([("n", Column::ints([i64::MAX, 1]))]).unwrap();
     let keys: [&str; 0] = [];
     let found = message(large.group_by(&keys, &[Aggregate::new("n", Stat::Sum)]));
@@ -342,7 +342,7 @@ fn wide_and_long_are_each_other_s_inverse() {
 fn describe_tells_of_every_column() {
     let told = attribution().describe().unwrap();
     assert_eq!(texts(&told, "column"), ["component", "layer", "delta", "kept"]);
-    assert_eq!(texts(&told, "kind"), ["text", "integer", "float", "bool"]);
+    assert_eq!(texts(&told, "kind"), ["string", "integer", "number", "bool"]);
     assert_eq!(texts(&told, "nulls"), ["0", "1", "1", "0"]);
     assert_eq!(texts(&told, "median"), ["null", "5.0", "NaN", "null"]);
 }

@@ -126,7 +126,7 @@ pub(super) fn draw_frame(scene: &mut Scene, frame: Frame) -> Plot {
 
     // Labels of the y axis, from the height that is left if those of the x axis stay on one line.
     let rough_height = (area.bottom - x_label_height - TICK_SIZE - TICK_GAP - top).max(20.0);
-    let y_ticks = Ticks::of(&y, (rough_height / 46.0).max(2.0) as usize);
+    let y_ticks = Ticks::of(&y, (rough_height / 38.0).max(2.0) as usize);
     let room = area.width() * 0.45;
     let y_texts: Vec<String> =
         y_ticks.texts.iter().map(|label| text::elide(label, TICK_SIZE, false, room)).collect();

@@ -138,8 +138,9 @@ impl Scatter {
             let color = palette::category(number).with_alpha(if count > 300 { 0.55 } else { 0.85 });
             for (place, &point) in group.points.iter().enumerate() {
                 let at = plot.at(point);
-                let dot = Rect::new(at.0, at.1, at.0, at.1).inset(0.0);
-                if !(drawable(point.0) && drawable(point.1)) || !plot.area.contains(&dot) {
+                let dot = Rect::new(at.0, at.1, at.0, at.1);
+                let shown = drawable(point.0) && drawable(point.1) && plot.area.contains(&dot);
+                if !shown {
                     continue;
                 }
                 scene.disc(at, radius, color);

@@ -69,7 +69,7 @@ pub(super) fn labels(ticks: &[f64]) -> Vec<String> {
     if largest == 0.0 || step == 0.0 {
         return ticks.iter().map(|tick| number(*tick)).collect();
     }
-    if largest >= 1e6 || largest < 1e-3 {
+    if !(1e-3..1e6).contains(&largest) {
         let power = largest.log10().floor() as i32;
         let unit = 10f64.powi(power);
         let decimals = decimals_of(step / unit);

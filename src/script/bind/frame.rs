@@ -77,13 +77,13 @@ mod values {
 
     /// A column as an array: `frame["delta"]`.
     #[rhai_fn(index_get, return_raw)]
-    pub fn column_at(frame: &mut Frame, name: &str) -> ScriptResult<Array> {
+    pub fn column_at(frame: Frame, name: &str) -> ScriptResult<Array> {
         Ok(cells::cells(&frame.column(name)?))
     }
 
     /// A row as a map: `frame[0].delta`; a negative number counts from the end.
     #[rhai_fn(index_get, return_raw)]
-    pub fn row_at(frame: &mut Frame, row: i64) -> ScriptResult<Map> {
+    pub fn row_at(frame: Frame, row: i64) -> ScriptResult<Map> {
         let height = frame.height() as i64;
         let place = if row < 0 { row.saturating_add(height) } else { row };
         let Ok(place) = usize::try_from(place) else {
