@@ -182,3 +182,48 @@ fn a_module_path_from_the_environment_is_searched() {
     let output = mora(folder.path(), &["script", "use"]).env("MORA_PATH", "lib").output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "2\n");
 }
+
+#[test]
+fn a_session_remembers_variables_functions_and_imports() {
+    use mora::script::host::{Host, Options};
+    use mora::script::{Output, Script, Session};
+
+    struct Nowhere;
+    impl Output for Nowhere {
+        fn print(&self, _: &str) {}
+        fn note(&self, _: &str) {}
+    }
+    let script = Script { name: "repl".into(), source: "repl".into(), text: String::new(), folder: None };
+    let options = Options {
+        output: Box::new(Nowhere),
+        settings: Default::default(),
+        folder: None,
+        seed: 0,
+        device: candle_core::Device::Cpu,
+        dtype: candle_core::DType::F32,
+        quiet: true,
+    };
+    let mut host = Host::new(&script, options);
+    let mut session = Session::default();
+    let mut give = |input: &str| match host.evaluate(&mut session, input) {
+        Ok(value) => host.show(value),
+        Err(failure) => failure.diagnostic.to_string(),
+    };
+    give("let x = 2; fn double(v) { v * 2 }");
+    give("fn quadruple(v) { double(double(v)) } const K = 5; let f = |v| v + x;");
+    give("import \"tests/scripts/modules/outer\" as outer;");
+    assert_eq!(give("quadruple(x) + K"), "13");
+    assert_eq!(give("[\"a\", f.call(1), outer::doubled_sum([1])]"), "[\"a\", 3, 2]");
+    give("fn double(v) { v * 3 }");
+    assert_eq!(give("double(x)"), "6");
+    give("fn wrong(v) {\n    v.nothing()\n}");
+    let error = give("wrong(x)");
+    assert!(error.contains("--> input 8:2:7"), "{error}");
+    assert!(error.contains("in function wrong, from input 9:1:1"), "{error}");
+    assert!(give("doubel(x)").contains("did you mean \"double\"?"));
+    for (input, open) in
+        [("if true {", true), ("1 +", true), ("fn f(a,", true), ("[1, 2]", false), ("[1, (2]", false)]
+    {
+        assert_eq!(host.is_incomplete(&session, input), open, "{input}");
+    }
+}

@@ -103,7 +103,8 @@ fn history_file() -> Option<PathBuf> {
 
 impl Validator for Assistant {
     fn validate(&self, context: &mut ValidationContext) -> rustyline::Result<ValidationResult> {
-        Ok(match self.0.borrow().host.is_incomplete(context.input()) {
+        let shared = self.0.borrow();
+        Ok(match shared.host.is_incomplete(&shared.session, context.input()) {
             true => ValidationResult::Incomplete,
             false => ValidationResult::Valid(None),
         })

@@ -59,3 +59,49 @@ impl<'a> Callbacks<'a> {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use rhai::{Engine, NativeCallContext};
+
+    use super::*;
+    use crate::error::Context;
+    use crate::script::error::core_error;
+
+    /// Stands for a core that knows nothing of scripts.
+    fn core(visit: impl Fn(f64) -> Result<f64>) -> Result<f64> {
+        [1.0, 2.0].into_iter().map(|value| visit(value).within(|| format!("layer {value}"))).sum()
+    }
+
+    fn engine() -> Engine {
+        let mut engine = Engine::new();
+        engine.register_fn("walk", |call: NativeCallContext, function: FnPtr| -> ScriptResult<f64> {
+            let callbacks = Callbacks::new(&call);
+            let result = core(|value| callbacks.call(&function, (value,)));
+            callbacks.settle(result)
+        });
+        engine
+    }
+
+    #[test]
+    fn closures_see_what_they_capture_and_integers_widen() {
+        assert_eq!(engine().eval::<f64>("let k = 2.0; walk(|x| x * k)").unwrap(), 6.0);
+        assert_eq!(engine().eval::<f64>("walk(|x| 1)").unwrap(), 2.0);
+    }
+
+    #[test]
+    fn a_closures_error_keeps_its_place_and_its_call() {
+        let error = engine().eval::<f64>("\nwalk(|x|\n  throw \"no\")").unwrap_err();
+        let EvalAltResult::ErrorInFunctionCall(_, _, inner, called_at) = &*error else { panic!("{error}") };
+        assert_eq!((called_at.line(), called_at.position()), (Some(2), Some(1)));
+        assert_eq!((inner.position().line(), inner.position().position()), (Some(3), Some(3)));
+    }
+
+    #[test]
+    fn a_wrong_result_is_the_cores_error() {
+        let error = engine().eval::<f64>("walk(|x| \"one\")").unwrap_err();
+        let what = core_error(&error).unwrap().what().to_owned();
+        assert_eq!(what, "layer 1: the function's result: expected a number, found string \"one\"");
+    }
+}

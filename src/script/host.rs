@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use candle_core::{DType, Device};
-use rhai::{AST, Dynamic, Engine, EvalAltResult, ImmutableString, ModuleResolver, Position, Scope};
+use rhai::{
+    AST, Dynamic, Engine, EvalAltResult, ImmutableString, Module, ModuleResolver, ParseErrorType, Position,
+    Scope,
+};
 
 use crate::device::device_name;
 use crate::error::{Error, Result};
@@ -19,6 +22,7 @@ use crate::script::registry::Registry;
 use crate::script::resolver::Resolver;
 use crate::script::run::{Outcome, Run, Surroundings, sha256};
 use crate::script::settings::{Import, Settings, declared};
+use crate::script::source::INPUT;
 
 /// Script functions may call each other this deep.
 const CALL_DEPTH: usize = 200;
@@ -61,7 +65,7 @@ pub struct Failure {
 #[derive(Default)]
 pub struct Session {
     scope: Scope<'static>,
-    functions: AST,
+    functions: Vec<String>,
     inputs: usize,
 }
 
@@ -166,7 +170,7 @@ impl Host {
     /// The input does not compile or failed; its functions and imports are then forgotten.
     pub fn evaluate(&mut self, session: &mut Session, input: &str) -> Result<Dynamic, Failure> {
         session.inputs += 1;
-        let name = format!("input {}", session.inputs);
+        let name = format!("{INPUT}{}", session.inputs);
         self.context.sources().insert(&name, input, Some(&PathBuf::new()));
         self.evaluate_named(session, input, &name).map_err(|error| self.failure(&error, &name))
     }
@@ -174,10 +178,14 @@ impl Host {
     fn evaluate_named(&mut self, session: &mut Session, input: &str, name: &str) -> ScriptResult<Dynamic> {
         let mut ast = self.engine.compile_with_scope(&session.scope, input)?;
         ast.set_source(name);
-        let merged = session.functions.merge(&ast);
-        let result = self.engine.eval_ast_with_scope::<Dynamic>(&mut session.scope, &merged)?;
-        session.functions = merged.clone_functions_only();
-        // Rhai forgets imports at the end of an evaluation: a session keeps them as modules of its engine.
+        let result = self.engine.eval_ast_with_scope::<Dynamic>(&mut session.scope, &ast)?;
+        // Rhai forgets functions and imports at the end of an evaluation: a session keeps them as modules
+        // of its engine, so that errors in them name the input they come from.
+        if ast.has_functions() {
+            let functions = Module::eval_ast_as_new(Scope::new(), &ast.clone_functions_only(), &self.engine)?;
+            self.engine.register_global_module(functions.into());
+            session.functions.extend(ast.iter_functions().map(|function| function.name.to_owned()));
+        }
         for import in declared(&ast).imports.iter().filter(|import| !import.alias.is_empty()) {
             let module = self.resolver.resolve(&self.engine, Some(name), &import.path, Position::NONE)?;
             self.engine.register_static_module(&import.alias, module);
@@ -196,7 +204,7 @@ impl Host {
     /// Names that a session can complete: functions, properties and its variables.
     pub fn names(&self, session: &Session) -> Vec<String> {
         let own = session.scope.iter_raw().map(|(name, _, _)| name.to_owned());
-        let functions = session.functions.iter_functions().map(|function| function.name.to_owned());
+        let functions = session.functions.iter().filter(|name| !name.starts_with("anon$")).cloned();
         let known = self.registry().into_iter().flat_map(|registry| registry.names().map(str::to_owned));
         let mut names: Vec<String> = own.chain(functions).chain(known).collect();
         names.sort_unstable();
@@ -205,19 +213,18 @@ impl Host {
     }
 
     /// True where `input` is the beginning of a statement rather than a whole or a wrong one.
-    pub fn is_incomplete(&self, input: &str) -> bool {
-        use rhai::{LexError, ParseErrorType};
-        match self.engine.compile_with_scope(&Scope::new(), input) {
-            Ok(_) => false,
-            Err(error) => match error.err_type() {
-                ParseErrorType::UnexpectedEOF => true,
-                ParseErrorType::BadInput(LexError::UnterminatedString) => false,
-                ParseErrorType::MissingToken(..) | ParseErrorType::ExprExpected(_) => {
-                    let lines = input.trim_end().lines().count();
-                    error.position().line().is_none_or(|line| line > lines)
-                }
-                _ => false,
-            },
+    pub fn is_incomplete(&self, session: &Session, input: &str) -> bool {
+        let Err(error) = self.engine.compile_with_scope(&session.scope, input) else { return false };
+        let end = input.trim_end();
+        let behind_end = error.position().line().is_none_or(|line| {
+            let last = end.lines().count();
+            let width = end.lines().last().map_or(0, |line| line.chars().count());
+            line > last || (line == last && error.position().position().unwrap_or(0) > width)
+        });
+        match error.err_type() {
+            ParseErrorType::UnexpectedEOF => true,
+            ParseErrorType::BadInput(_) | ParseErrorType::VariableUndefined(_) => false,
+            _ => behind_end,
         }
     }
 

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+/// How the names of a session's inputs begin; what one input defines, the next ones see.
+pub const INPUT: &str = "input ";
+
 /// One text.
 #[derive(Debug, Clone)]
 pub struct Source {
@@ -36,5 +39,14 @@ impl Sources {
     /// All texts, in the order of their names.
     pub fn texts(&self) -> Vec<Rc<str>> {
         self.0.borrow().values().map(|source| source.text.clone()).collect()
+    }
+
+    /// What the text called `name` sees without an import: itself, and in a session all inputs.
+    pub fn visible_from(&self, name: &str) -> String {
+        let sources = self.0.borrow();
+        let is_input = name.starts_with(INPUT);
+        let seen =
+            sources.iter().filter(|(other, _)| *other == name || (is_input && other.starts_with(INPUT)));
+        seen.map(|(_, source)| &*source.text).collect::<Vec<_>>().join("\n")
     }
 }

@@ -89,10 +89,11 @@ pub(crate) mod prelude {
     pub(crate) use rhai::{Array, Dynamic, FnPtr, Map, NativeCallContext};
 
     pub(crate) use crate::error::{Context as _, Error};
+    pub(crate) use crate::script::callback::Callbacks;
     pub(crate) use crate::script::context::Context;
     pub(crate) use crate::script::error::ScriptResult;
     pub(crate) use crate::script::options::{Options, argument};
-    pub(crate) use crate::script::value::array;
+    pub(crate) use crate::script::value::{FromScript, array};
 }
 
 /// A group of bindings: a chapter of the reference.

@@ -14,6 +14,8 @@ pub struct Scene<'a> {
     pub registry: &'a Registry,
     /// The text in which the error happened.
     pub text: &'a str,
+    /// What that text sees without an import.
+    pub visible: &'a str,
     /// Where in the text, as line and column, both from 1.
     pub place: Option<(usize, usize)>,
     /// All texts of the run.
@@ -105,7 +107,7 @@ fn syntax(kind: &rhai::ParseErrorType, scene: &Scene) -> Explained {
 }
 
 fn variable(name: &str, scene: &Scene) -> Explained {
-    let names = text::declared_names(scene.text);
+    let names = text::declared_names(scene.visible);
     let mut hints = Vec::new();
     if names.contains(name) {
         hints.push(match scene.place.is_some_and(|place| text::is_in_function(scene.text, place)) {
@@ -189,7 +191,7 @@ fn function(called: &str, scene: &Scene) -> Explained {
     if is_operator {
         return operator(name, &found, &candidates);
     }
-    let own = text::functions(scene.text);
+    let own = text::functions(scene.visible);
     if let Some((_, params)) = own.iter().find(|(own, _)| own == name) {
         return (
             wrong_count(name, &[params.len()], found.len()),

@@ -62,6 +62,7 @@ impl Diagnostic {
         let scene = explain::Scene {
             registry,
             text: &text,
+            visible: &sources.visible_from(source),
             place: place.as_ref().map(|place| (place.line, place.column)),
             texts: &sources.texts(),
         };

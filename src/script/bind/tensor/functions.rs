@@ -8,7 +8,6 @@ pub mod functions {
 
     use crate::script::bind::prelude::*;
     use crate::script::bind::tensor::convert::{Dims, operand, picks};
-    use crate::script::value::FromScript;
     use crate::tensor::{Axis, Binary, NamedTensor, Pick, Unary};
 
     type Tensor = NamedTensor;
