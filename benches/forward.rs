@@ -22,11 +22,13 @@ use mora::model::tree::TokenTree;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const REPEATS: usize = 7;
+const REPEATS: usize = 5;
 const TOKENS: usize = 139;
 const CHECKED_IDS: [u32; 8] = [0, 2, 33, 34, 504, 2683, 4667, 49151];
 
 fn main() {
+    // As the program itself does.
+    unsafe { libmimalloc_sys::mi_option_set(15, -1) };
     let cache = std::env::var("MORA_TEST_MODELS").map(PathBuf::from);
     let cache =
         cache.unwrap_or_else(|_| PathBuf::from(std::env::var("HOME").unwrap()).join(".cache/mora-models"));

@@ -193,13 +193,16 @@ impl Attention {
                 );
             }
         }
-        arch.dispatch(|| {
-            for (row, scores) in scores.chunks_exact_mut(keys).enumerate() {
-                let position = start + row / group;
-                let low = first_seen(position) - seen_from;
-                softmax(scores, low..position + 1 - seen_from, self.softcap);
-            }
-        });
+        arch.dispatch(
+            #[inline(always)]
+            || {
+                for (row, scores) in scores.chunks_exact_mut(keys).enumerate() {
+                    let position = start + row / group;
+                    let low = first_seen(position) - seen_from;
+                    softmax(scores, low..position + 1 - seen_from, self.softcap);
+                }
+            },
+        );
         for (index, (column, run)) in runs.iter().enumerate() {
             // SAFETY: as above; the first product overwrites the result, the others add to it.
             unsafe {

@@ -1,5 +1,7 @@
 //! The gated MLP's hidden layer: `act(gate) · up` in one pass.
 
+use std::mem::MaybeUninit;
+
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
@@ -32,33 +34,46 @@ impl CustomOp2 for Gate {
         up_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (gate, up) = (super::values(gate, gate_layout)?, super::values(up, up_layout)?);
-        let out = match self {
-            Self::Silu => multiply(gate, up, silu),
-            Self::GeluTanh => multiply(gate, up, gelu_tanh),
+        let task = super::rows_per_task(1);
+        let arch = pulp::Arch::new();
+        // SAFETY: the chunks cover all of the output.
+        let out = unsafe {
+            super::filled(gate.len(), |out| {
+                out.par_chunks_mut(task).zip(gate.par_chunks(task)).zip(up.par_chunks(task)).for_each(
+                    |((out, gate), up)| {
+                        // Closures, not the functions themselves: what stands behind a function's name is
+                        // not compiled for the machine's vectors.
+                        arch.dispatch(
+                            #[inline(always)]
+                            #[allow(clippy::redundant_closure)]
+                            || match self {
+                                Self::Silu => multiply(
+                                    out,
+                                    gate,
+                                    up,
+                                    #[inline(always)]
+                                    |x| silu(x),
+                                ),
+                                Self::GeluTanh => multiply(
+                                    out,
+                                    gate,
+                                    up,
+                                    #[inline(always)]
+                                    |x| gelu_tanh(x),
+                                ),
+                            },
+                        );
+                    },
+                );
+            })
         };
         Ok((CpuStorage::F32(out), gate_layout.shape().clone()))
     }
 }
 
 #[inline(always)]
-fn multiply(gate: &[f32], up: &[f32], act: impl Fn(f32) -> f32 + Copy + Send + Sync) -> Vec<f32> {
-    let task = super::rows_per_task(1);
-    let arch = pulp::Arch::new();
-    // SAFETY: the chunks cover all of the output.
-    unsafe {
-        super::filled(gate.len(), |out| {
-            out.par_chunks_mut(task).zip(gate.par_chunks(task)).zip(up.par_chunks(task)).for_each(
-                |((out, gate), up)| {
-                    arch.dispatch(
-                        #[inline(always)]
-                        || {
-                            for ((out, &gate), &up) in out.iter_mut().zip(gate).zip(up) {
-                                out.write(act(gate) * up);
-                            }
-                        },
-                    );
-                },
-            );
-        })
+fn multiply(out: &mut [MaybeUninit<f32>], gate: &[f32], up: &[f32], act: impl Fn(f32) -> f32) {
+    for ((out, &gate), &up) in out.iter_mut().zip(gate).zip(up) {
+        out.write(act(gate) * up);
     }
 }

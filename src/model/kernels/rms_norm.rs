@@ -35,14 +35,17 @@ impl CustomOp2 for RmsNorm {
         let out = unsafe {
             super::filled(x.len(), |out| {
                 out.par_chunks_mut(task).zip(x.par_chunks(task)).for_each(|(out, x)| {
-                    arch.dispatch(|| {
-                        for (out, x) in out.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
-                            let factor = 1.0 / (sum_of_squares(x) / d as f32 + self.eps).sqrt();
-                            for ((out, x), w) in out.iter_mut().zip(x).zip(weight) {
-                                out.write(x * factor * w);
+                    arch.dispatch(
+                        #[inline(always)]
+                        || {
+                            for (out, x) in out.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
+                                let factor = 1.0 / (sum_of_squares(x) / d as f32 + self.eps).sqrt();
+                                for ((out, x), w) in out.iter_mut().zip(x).zip(weight) {
+                                    out.write(x * factor * w);
+                                }
                             }
-                        }
-                    });
+                        },
+                    );
                 });
             })
         };

@@ -39,24 +39,27 @@ impl CustomOp3 for Rope {
                 let tables = cos.par_chunks(rows * half).zip(sin.par_chunks(rows * half));
                 out.par_chunks_mut(rows * width).zip(x.par_chunks(rows * width)).zip(tables).for_each(
                     |((out, x), (cos, sin))| {
-                        arch.dispatch(|| {
-                            let tables = cos.chunks_exact(half).zip(sin.chunks_exact(half));
-                            let nodes = out.chunks_exact_mut(width).zip(x.chunks_exact(width));
-                            for ((out, x), (cos, sin)) in nodes.zip(tables) {
-                                for (out, x) in out.chunks_exact_mut(d_head).zip(x.chunks_exact(d_head)) {
-                                    let (x1, x2) = (&x[..half], &x[half..2 * half]);
-                                    let (out1, rest) = out.split_at_mut(half);
-                                    let (out2, through) = rest.split_at_mut(half);
-                                    for i in 0..half {
-                                        out1[i].write(x1[i] * cos[i] - x2[i] * sin[i]);
-                                        out2[i].write(x2[i] * cos[i] + x1[i] * sin[i]);
-                                    }
-                                    for (out, x) in through.iter_mut().zip(&x[2 * half..]) {
-                                        out.write(*x);
+                        arch.dispatch(
+                            #[inline(always)]
+                            || {
+                                let tables = cos.chunks_exact(half).zip(sin.chunks_exact(half));
+                                let nodes = out.chunks_exact_mut(width).zip(x.chunks_exact(width));
+                                for ((out, x), (cos, sin)) in nodes.zip(tables) {
+                                    for (out, x) in out.chunks_exact_mut(d_head).zip(x.chunks_exact(d_head)) {
+                                        let (x1, x2) = (&x[..half], &x[half..2 * half]);
+                                        let (out1, rest) = out.split_at_mut(half);
+                                        let (out2, through) = rest.split_at_mut(half);
+                                        for i in 0..half {
+                                            out1[i].write(x1[i] * cos[i] - x2[i] * sin[i]);
+                                            out2[i].write(x2[i] * cos[i] + x1[i] * sin[i]);
+                                        }
+                                        for (out, x) in through.iter_mut().zip(&x[2 * half..]) {
+                                            out.write(*x);
+                                        }
                                     }
                                 }
-                            }
-                        });
+                            },
+                        );
                     },
                 );
             })
