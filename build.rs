@@ -82,10 +82,10 @@ fn packages(lock: &Path, code: &mut String) -> io::Result<()> {
         for line in text.lines() {
             if let Some(value) = value(line, "name ") {
                 name = value;
-            } else if let Some(version) = value(line, "version ") {
-                if PACKAGES.contains(&name.as_str()) {
-                    found.push((name.clone(), version));
-                }
+            } else if let Some(version) =
+                value(line, "version ").filter(|_| PACKAGES.contains(&name.as_str()))
+            {
+                found.push((name.clone(), version));
             }
         }
         found.sort();

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// A source file below `src/`, without what only tests compile.
+/// A source file below `src/` that is not `tests.rs`, without what only tests compile.
 struct File {
     /// Path below `src/`, with forward slashes.
     path: String,
@@ -23,7 +23,9 @@ fn files() -> Vec<File> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 open.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && !path.ends_with("tests.rs")
+            {
                 found.push(read(&root, path));
             }
         }

@@ -145,6 +145,8 @@ fn places(pick: &Pick, length: usize) -> Option<Vec<usize>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn parts_are_what_index_arithmetic_says(
         (rows, columns, first, second) in (0_usize..4, 1_usize..5)

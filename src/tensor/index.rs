@@ -32,12 +32,12 @@ impl NamedTensor {
             match pick {
                 Pick::All => {}
                 Pick::At(place) => {
-                    tensor = tensor.narrow(axis, self.place(axis, *place)?, 1)?.squeeze(axis)?;
+                    tensor = narrowed(&tensor, axis, self.place(axis, *place)?, 1)?.squeeze(axis)?;
                     names.remove(axis);
                 }
                 Pick::Range(start, end) => {
                     let (start, length) = self.range(axis, *start, *end)?;
-                    tensor = tensor.narrow(axis, start, length)?;
+                    tensor = narrowed(&tensor, axis, start, length)?;
                 }
                 Pick::Many(places) => {
                     let places = places.iter().map(|place| Ok(self.place(axis, *place)? as u32));
@@ -148,6 +148,17 @@ impl NamedTensor {
             )));
         }
         Ok((first as usize, (last - first) as usize))
+    }
+}
+
+/// A part of an axis. An empty one is a tensor of its own: candle panics where a view begins behind the end
+/// of its memory.
+fn narrowed(tensor: &Tensor, axis: usize, start: usize, length: usize) -> Result<Tensor> {
+    let mut dims = tensor.dims().to_vec();
+    dims[axis] = length;
+    match dims.contains(&0) {
+        true => Ok(Tensor::zeros(dims, tensor.dtype(), tensor.device())?),
+        false => Ok(tensor.narrow(axis, start, length)?),
     }
 }
 

@@ -47,6 +47,8 @@
 //!   and are taken *by value* everywhere, also as receivers: Rhai lets every function be called as a
 //!   method of its first argument, and `&mut` receivers would refuse constants. Give every type
 //!   `to_string` and `to_debug` (`#[rhai_fn(name = "to_string", name = "to_debug")]`), which `print` uses.
+//! - **Indexers.** Give `index_get` an index of a definite type, never `Dynamic`: Rhai asks the indexer for unknown
+//!   properties too, and a misspelt one would not be told from an index.
 //! - **Numbers.** Script integers are `i64`, numbers `f64`; Rhai does not convert between them. Where a
 //!   number is wanted take `Dynamic` and ask `argument::<f64>("steer", "strength", &strength)?`; where
 //!   several types fit do the same. Plain `i64`, `&str`, `bool`, `Array`, `Map`, `FnPtr` parameters are checked by Rhai,
