@@ -14,14 +14,16 @@ use crate::random::Random;
 pub enum Edit {
     /// Zeros.
     Zero,
-    /// The mean over all real positions of all prompts of this forward.
+    /// The mean over all real positions of all prompts of this forward; in patterns and scores over the
+    /// prompts that have the query.
     Mean,
     /// A tensor that broadcasts to the value: a cached value, one vector, one position.
     Replace(Tensor),
     /// The value of another prompt of this forward at the same position: for each prompt, which. The two
     /// must be equally long.
     Resample(Vec<usize>),
-    /// The value plus normal noise of this standard deviation.
+    /// The value plus normal noise of this standard deviation. A prompt's noise depends on its place among
+    /// the prompts, on the site and on the position, not on the other prompts.
     Noise {
         /// Standard deviation.
         std: f64,
@@ -46,7 +48,8 @@ pub struct Intervention {
     pub sites: Vec<Site>,
     /// Only these heads, at sites that have a head axis; all where `None`.
     pub heads: Option<Vec<usize>>,
-    /// Only these positions; query positions, in patterns and scores.
+    /// Only these positions of each prompt; query positions, in patterns and scores. In generation they
+    /// count from the prompt's start too, and "from the end" means the newest token.
     pub positions: Positions,
     /// The edit.
     pub edit: Edit,
@@ -80,13 +83,7 @@ impl Intervention {
             Edit::Mean => mean(value, current)?.broadcast_as(current.shape())?,
             Edit::Replace(source) => fitted(source, current, "the source")?,
             Edit::Resample(rows) => resampled(rows, value, current)?,
-            Edit::Noise { std, seed } => {
-                let mut random = Random::new(seed ^ noise_stream(site));
-                let normal = (0..current.elem_count()).map(|_| random.normal() as f32);
-                let noise =
-                    Tensor::from_vec(normal.collect::<Vec<f32>>(), current.shape(), current.device())?;
-                (current + (noise.to_dtype(current.dtype())? * *std)?)?
-            }
+            Edit::Noise { std, seed } => (current + (noise(*seed, site, value, current)? * *std)?)?,
             Edit::Add { vector, strength } => {
                 (current + (fitted(vector, current, "the vector")? * *strength)?)?
             }
@@ -103,7 +100,7 @@ impl Intervention {
         let axes = site.point.axes();
         let dims = current.dims();
         let grid = value.grid();
-        let positions = self.positions.mask(&grid.lengths(), grid.width())?;
+        let positions = factors(&self.positions.covered(grid)?, grid.batch(), grid.width());
         // Patterns are [batch, head, query, key]; all others [batch, pos, ...].
         let (position_shape, head_axis) = match axes {
             Axes::Pattern => (vec![grid.batch(), 1, grid.width(), 1], Some(1)),
@@ -138,10 +135,40 @@ impl Intervention {
     }
 }
 
-/// A number of its own for each site, so that noise differs between layers.
-fn noise_stream(site: &Site) -> u64 {
-    let layer = site.layer.map_or(0, |layer| layer as u64 + 1);
-    (layer * Point::ALL.len() as u64 + site.point as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+/// 1 at these cells and 0 elsewhere, of a grid [batch, width], row by row.
+fn factors(cells: &[(usize, usize)], batch: usize, width: usize) -> Vec<f32> {
+    let mut factors = vec![0f32; batch * width];
+    for (row, place) in cells {
+        factors[row * width + place] = 1.0;
+    }
+    factors
+}
+
+/// Standard normal noise in the value's shape, drawn from a stream of its own for each prompt and position.
+fn noise(seed: u64, site: &Site, value: &Activation, current: &Tensor) -> Result<Tensor> {
+    let mixed = |key: u64, part: usize| Random::new(key ^ part as u64).bits();
+    // The seed is mixed by itself first: seeds and layers are both small numbers.
+    let layer = site.layer.map_or(0, |layer| layer + 1);
+    let site_key = mixed(mixed(Random::new(seed).bits(), layer), site.point as usize);
+    let grid = value.grid();
+    // Patterns and scores [batch, head, query, key] are drawn as [batch, query, key, head], so that a key's
+    // noise does not depend on how many keys there are; all others are [batch, pos, ...] already.
+    let is_pattern = !value.has_positions();
+    let mut shape = current.dims().to_vec();
+    if is_pattern {
+        shape[1..].rotate_left(1);
+    }
+    let mut normal = vec![0f32; current.elem_count()];
+    let per_position: usize = shape[2..].iter().product();
+    for (row, place) in Positions::All.covered(grid)? {
+        let position = grid.starts()[row] + place;
+        let mut random = Random::new(mixed(mixed(site_key, row), position));
+        let start = (row * shape[1] + place) * per_position;
+        normal[start..start + per_position].fill_with(|| random.normal() as f32);
+    }
+    let noise = Tensor::from_vec(normal, shape, current.device())?;
+    let noise = if is_pattern { noise.permute((0, 3, 1, 2))? } else { noise };
+    Ok(noise.to_dtype(current.dtype())?)
 }
 
 /// `source` in the value's shape and dtype.
@@ -155,11 +182,17 @@ fn fitted(source: &Tensor, current: &Tensor, what: &str) -> Result<Tensor> {
 
 /// The mean over real positions: [1, 1, …] for values with positions, [1, …] for patterns.
 fn mean(value: &Activation, current: &Tensor) -> Result<Tensor> {
-    if !value.has_positions() {
-        return Ok(current.mean_keepdim(0)?);
+    let grid = value.grid();
+    let cells = Positions::All.covered(grid)?;
+    if value.has_positions() {
+        return Ok(value.at(&cells)?.mean_keepdim(0)?.unsqueeze(0)?);
     }
-    let cells = Positions::All.cells(&value.grid().lengths())?;
-    Ok(value.at(&cells)?.mean_keepdim(0)?.unsqueeze(0)?)
+    let shape = (grid.batch(), 1, grid.width(), 1);
+    let real = Tensor::from_vec(factors(&cells, grid.batch(), grid.width()), shape, current.device())?;
+    // Chosen, not multiplied: a score may be −∞.
+    let chosen = real.ne(0.0)?.broadcast_as(current.shape())?;
+    let sum = chosen.where_cond(current, &current.zeros_like()?)?.sum_keepdim(0)?;
+    Ok(sum.broadcast_div(&real.sum_keepdim(0)?.to_dtype(current.dtype())?)?)
 }
 
 fn resampled(rows: &[usize], value: &Activation, current: &Tensor) -> Result<Tensor> {
@@ -192,12 +225,10 @@ fn knocked_out(keys: &Positions, site: &Site, value: &Activation, pattern: &Tens
         return Err(Error::new(format!("{site} has no attention weights to knock out"))
             .hint("knock-out applies to blocks.N.attn.hook_pattern"));
     }
-    let (batch, _, queries, width) = pattern.dims4()?;
-    if queries != width {
-        return Err(Error::new("knock-out needs whole prompts, not a continuation from cached keys"));
-    }
-    let dropped =
-        Tensor::from_vec(keys.mask(&value.grid().lengths(), width)?, (batch, 1, 1, width), pattern.device())?;
+    // Keys are those of the whole prompts, whatever the pass covers.
+    let (batch, _, _, width) = pattern.dims4()?;
+    let cells = keys.cells(&value.grid().whole_lengths())?;
+    let dropped = Tensor::from_vec(factors(&cells, batch, width), (batch, 1, 1, width), pattern.device())?;
     let kept = pattern.broadcast_mul(&(1.0 - dropped)?.to_dtype(pattern.dtype())?)?;
     let sums = kept.sum_keepdim(3)?;
     // A query that could see nothing else keeps weights of 0.

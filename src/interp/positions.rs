@@ -1,6 +1,7 @@
 //! Which positions of each prompt an analysis looks at.
 
 use crate::error::{Error, Result};
+use crate::model::activation::Grid;
 
 /// Positions of a row, resolved against its length.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -67,15 +68,13 @@ impl Positions {
         Ok(cells)
     }
 
-    /// A factor of 1 at these positions and 0 elsewhere, for `width` positions a row: row by row.
+    /// Where in a pass these positions lie: (row, place) pairs. Positions count from the start of each
+    /// prompt, and a pass that continues prompts covers only what is new in them.
     ///
     /// # Errors
     /// Where a position lies outside a row.
-    pub fn mask(&self, lengths: &[usize], width: usize) -> Result<Vec<f32>> {
-        let mut mask = vec![0f32; lengths.len() * width];
-        for (row, position) in self.cells(lengths)? {
-            mask[row * width + position] = 1.0;
-        }
-        Ok(mask)
+    pub fn covered(&self, grid: &Grid) -> Result<Vec<(usize, usize)>> {
+        let place = |(row, position): (usize, usize)| Some((row, position.checked_sub(grid.starts()[row])?));
+        Ok(self.cells(&grid.whole_lengths())?.into_iter().filter_map(place).collect())
     }
 }

@@ -15,6 +15,8 @@ use crate::error::{Error, Result};
 pub struct Grid {
     /// For each row, its nodes, counted from the first node of the pass.
     rows: Vec<Vec<u32>>,
+    /// For each row, how many of its positions ran before the pass.
+    starts: Vec<usize>,
     /// Nodes in the pass.
     n_nodes: usize,
     /// Longest row.
@@ -40,6 +42,7 @@ impl Grid {
                     .collect()
             })
             .collect();
+        let starts = tree.rows().iter().zip(&rows).map(|(all, new)| all.len() - new.len()).collect();
         let n_nodes = tree.len() - first_node;
         let width = rows.iter().map(Vec::len).max().unwrap_or(0);
         let mut cells = vec![0; n_nodes];
@@ -49,7 +52,16 @@ impl Grid {
             }
         }
         let is_dense = rows.iter().flatten().copied().eq(0..n_nodes as u32) && n_nodes == rows.len() * width;
-        Self { rows, n_nodes, width, cells, is_dense, index: OnceLock::new(), inverse: OnceLock::new() }
+        Self {
+            rows,
+            starts,
+            n_nodes,
+            width,
+            cells,
+            is_dense,
+            index: OnceLock::new(),
+            inverse: OnceLock::new(),
+        }
     }
 
     /// Rows of the grid.
@@ -65,6 +77,17 @@ impl Grid {
     /// Length of each row, without padding.
     pub fn lengths(&self) -> Vec<usize> {
         self.rows.iter().map(Vec::len).collect()
+    }
+
+    /// For each row, the position in its sequence that its first position here has: 0 but in a pass that
+    /// continues.
+    pub fn starts(&self) -> &[usize] {
+        &self.starts
+    }
+
+    /// Length of each row with what ran before the pass.
+    pub fn whole_lengths(&self) -> Vec<usize> {
+        self.rows.iter().zip(&self.starts).map(|(row, start)| start + row.len()).collect()
     }
 
     /// The packed node at a row and position.

@@ -61,8 +61,6 @@ pub(super) struct Stage<'a> {
     whole_grid: Arc<Grid>,
     /// The runs of this pass's nodes.
     segments: Arc<Vec<Segment>>,
-    /// Position of the first query of each row.
-    starts: Vec<usize>,
     positions: Vec<u32>,
     ropes: Vec<Rope>,
     masks: Vec<(Option<usize>, Tensor)>,
@@ -89,8 +87,6 @@ impl<'a> Stage<'a> {
             0 => grid.clone(),
             _ => Arc::new(Grid::new(tree, 0)),
         };
-        let starts =
-            whole_grid.lengths().iter().zip(grid.lengths()).map(|(whole, new)| whole - new).collect();
         Self {
             tap,
             differentiable,
@@ -100,7 +96,6 @@ impl<'a> Stage<'a> {
             segments: Arc::new(
                 tree.segments().iter().filter(|segment| segment.nodes.start >= first_node).cloned().collect(),
             ),
-            starts,
             positions: tree.positions()[first_node..].to_vec(),
             ropes: config.ropes.iter().map(|config| Rope { config: config.clone(), table: None }).collect(),
             masks: Vec::new(),
@@ -180,7 +175,7 @@ impl<'a> Stage<'a> {
         }
         let (queries, keys) = (self.grid.width(), self.whole_grid.width());
         // Rows that all start at position 0 share one mask.
-        let starts: &[usize] = if self.first_node == 0 { &[0] } else { &self.starts };
+        let starts: &[usize] = if self.first_node == 0 { &[0] } else { self.grid.starts() };
         let mut mask = Vec::with_capacity(starts.len() * queries * keys);
         for start in starts {
             for query in *start..start + queries {

@@ -11,7 +11,7 @@
 
 use std::cell::RefCell;
 
-use rhai::{Dynamic, EvalAltResult, FnPtr, FuncArgs, NativeCallContext};
+use rhai::{Dynamic, EvalAltResult, FnPtr, FuncArgs, NativeCallContext, Position};
 
 use crate::error::{Error, Result};
 use crate::script::error::{ScriptResult, is_interrupt};
@@ -34,9 +34,37 @@ impl<'a> Callbacks<'a> {
     /// # Errors
     /// The function failed (what it threw waits for [`Callbacks::settle`]) or returned another type.
     pub fn call<T: FromScript>(&self, function: &FnPtr, args: impl FuncArgs) -> Result<T> {
+        self.called(function, args, |failure| failure)
+    }
+
+    /// The same, where the call trace is to say for what the function was called: "in {what}".
+    ///
+    /// # Errors
+    /// As [`Callbacks::call`].
+    pub fn call_for<T: FromScript>(
+        &self,
+        function: &FnPtr,
+        args: impl FuncArgs,
+        what: impl FnOnce() -> String,
+    ) -> Result<T> {
+        self.called(function, args, |failure| match is_interrupt(&failure) {
+            true => failure,
+            false => {
+                EvalAltResult::ErrorInFunctionCall(what(), String::new(), failure, Position::NONE).into()
+            }
+        })
+    }
+
+    fn called<T: FromScript>(
+        &self,
+        function: &FnPtr,
+        args: impl FuncArgs,
+        traced: impl FnOnce(Box<EvalAltResult>) -> Box<EvalAltResult>,
+    ) -> Result<T> {
         match function.call_within_context::<Dynamic>(self.call, args) {
             Ok(value) => from_script("the function's result", &value),
             Err(failure) => {
+                let failure = traced(failure);
                 let error = match is_interrupt(&failure) {
                     true => Error::interrupted(),
                     false => Error::new(failure.to_string()),

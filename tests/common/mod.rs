@@ -1,12 +1,18 @@
 //! What several test files share.
 #![allow(dead_code, clippy::print_stderr, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod script;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use candle_core::{DType, Device, Tensor};
+use mora::model::Model;
 use mora::model::config::ArchConfig;
 use mora::model::decoder::Decoder;
+use mora::model::open::{OpenOptions, open};
+use mora::model::reference::Reference as ModelReference;
 use mora::model::weights::bytes::FileBytes;
 use mora::model::weights::store::Store;
 use mora::model::weights::{Dialect, Weights, safetensors};
@@ -98,4 +104,29 @@ pub fn real_model(file: &str) -> Option<PathBuf> {
 pub fn real_fixture(name: &str) -> serde_json::Value {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/real");
     serde_json::from_str(&std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap()).unwrap()
+}
+
+/// A model as `load_model` opens it: float32, on the CPU.
+pub fn open_model(reference: &str) -> Model {
+    open(&ModelReference::from_str(reference).unwrap(), &OpenOptions::default())
+        .unwrap()
+        .into_model()
+        .unwrap()
+        .0
+}
+
+/// The user's turns of the fifteen prompts: see `tests/fixtures/make_prompts.py`.
+pub fn ipd_turns() -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/ipd_prompts.json");
+    let json: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let prompts = json["prompts"].as_array().unwrap();
+    prompts.iter().map(|prompt| prompt["text"].as_str().unwrap().to_owned()).collect()
+}
+
+/// log softmax of a row of logits, in float64, and the logarithm of Σ e^logit.
+pub fn log_softmax(logits: &Tensor) -> (Vec<f64>, f64) {
+    let logits: Vec<f32> = logits.to_vec1().unwrap();
+    let max = f64::from(logits.iter().fold(f32::NEG_INFINITY, |max, &logit| max.max(logit)));
+    let sum = max + logits.iter().map(|&logit| (f64::from(logit) - max).exp()).sum::<f64>().ln();
+    (logits.iter().map(|&logit| f64::from(logit) - sum).collect(), sum)
 }

@@ -46,7 +46,8 @@ impl Tap for ClosureTap<'_> {
 
     fn visit(&mut self, site: &Site, value: &Activation) -> Result<Option<Tensor>> {
         let value = NamedTensor::named(value.tensor()?, site.point.axes().names())?;
-        let result: Dynamic = self.callbacks.call(&self.closure, (value,))?;
+        let result: Dynamic =
+            self.callbacks.call_for(&self.closure, (value,), || format!("the hook on {site}"))?;
         if result.is_unit() {
             return Ok(None);
         }

@@ -95,9 +95,11 @@ fn unwind<'a>(
 ) -> (&'a EvalAltResult, &'a str) {
     match error {
         EvalAltResult::ErrorInFunctionCall(name, defined_in, inner, position) => {
-            let what = match name.starts_with("anon$") {
-                true => "in a closure".to_owned(),
-                false => format!("in function {name}"),
+            let what = match name {
+                name if name.starts_with("anon$") => "in a closure".to_owned(),
+                // No function's name: it says itself what it is (see `Callbacks::call_for`).
+                name if name.contains(' ') => format!("in {name}"),
+                name => format!("in function {name}"),
             };
             trace.push(Frame { what, called_at: place(source, *position) });
             let source = if defined_in.is_empty() { source } else { defined_in };
