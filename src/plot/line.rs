@@ -100,7 +100,7 @@ impl Lines {
                 right: 0.0,
             },
         );
-        if low < 0.0 && high > 0.0 {
+        if low < 0.0 && high > 0.0 && !self.marks.contains(&0.0) {
             scene.line(
                 vec![(plot.area.left, plot.y(0.0)), (plot.area.right, plot.y(0.0))],
                 0.9,

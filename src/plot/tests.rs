@@ -2,6 +2,7 @@
 //!
 //! With `MORA_PICTURES` set to a folder, the figures are saved there, to be looked at.
 
+#![cfg(test)]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::scene::{Align, Hang, Rect, Shape};
