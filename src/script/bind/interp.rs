@@ -34,7 +34,7 @@ mod caches {
 
     /// What a site held: `cache["blocks.3.hook_resid_post"]`.
     #[rhai_fn(index_get, return_raw)]
-    pub fn site(cache: &mut Cache, site: &str) -> ScriptResult<Tensor> {
+    pub fn site(cache: Cache, site: &str) -> ScriptResult<Tensor> {
         let site: Site = site.parse()?;
         let value = cache.get(&site)?;
         Ok(crate::tensor::NamedTensor::named(value, site.point.axes().names())?)
