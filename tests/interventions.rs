@@ -326,15 +326,12 @@ fn edits_mean_the_same_at_every_step_of_generation() {
         let generated = greedy(&mut tap.clone(), &[]);
         assert_ne!(generated, greedy(&mut nothing(), &[]), "{edit:?} changes no token");
         let mut whole = prompts();
-        for step in 0..6 {
+        for _ in 0..6 {
             let next: Vec<u32> = logits(&whole, &mut tap.clone()).argmax(1).unwrap().to_vec1().unwrap();
-            for (row, token) in next.into_iter().enumerate() {
-                assert_eq!(
-                    generated[row][step], token,
-                    "{edit:?} at {positions:?}: prompt {row}, step {step}"
-                );
-                whole[row].push(token);
-            }
+            whole.iter_mut().zip(next).for_each(|(row, token)| row.push(token));
+        }
+        for (row, (whole, prompt)) in whole.iter().zip(prompts()).enumerate() {
+            assert_eq!(generated[row], whole[prompt.len()..], "{edit:?} at {positions:?}: prompt {row}");
         }
         // A prompt that has ended leaves the others as they are.
         let stop = [generated[2][0]];

@@ -16,7 +16,8 @@ pub fn exp(x: f32) -> f32 {
     let x = if x > 88.3 { 88.3 } else { x };
     let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
-    let r = n.mul_add(-0.693_359_375, x);
+    // ln 2 in two parts, the first of few bits: n times it is exact.
+    let r = n.mul_add(-355.0 / 512.0, x);
     let r = n.mul_add(2.121_944_4e-4, r);
     let p = 1.987_569_1e-4_f32;
     let p = p.mul_add(r, 1.398_2e-3);
