@@ -193,16 +193,15 @@ impl Attention {
                 );
             }
         }
-        arch.dispatch(
-            #[inline(always)]
-            || {
-                for (row, scores) in scores.chunks_exact_mut(keys).enumerate() {
-                    let position = start + row / group;
-                    let low = first_seen(position) - seen_from;
-                    softmax(scores, low..position + 1 - seen_from, self.softcap);
-                }
-            },
-        );
+        arch.dispatch(Softmax {
+            scores,
+            keys,
+            group,
+            start,
+            seen_from,
+            window: self.window,
+            softcap: self.softcap,
+        });
         for (index, (column, run)) in runs.iter().enumerate() {
             // SAFETY: as above; the first product overwrites the result, the others add to it.
             unsafe {
@@ -222,19 +221,45 @@ impl Attention {
     }
 }
 
-/// Softmax of the visible part of a row of scores; the rest becomes 0.
-#[inline(always)]
-fn softmax(scores: &mut [f32], visible: Range<usize>, softcap: Option<f32>) {
-    let Range { start, end } = visible;
-    scores[..start].fill(0.0);
-    scores[end..].fill(0.0);
-    let scores = &mut scores[start..end];
-    if let Some(cap) = softcap {
-        scores.iter_mut().for_each(|x| *x = cap * tanh(*x / cap));
+/// The softmax of a block's scores [query · head of the group, key].
+struct Softmax<'a> {
+    scores: &'a mut [f32],
+    keys: usize,
+    group: usize,
+    /// Position of the first query.
+    start: usize,
+    /// Position of the first key.
+    seen_from: usize,
+    window: Option<usize>,
+    softcap: Option<f32>,
+}
+
+impl pulp::NullaryFnOnce for Softmax<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for (row, scores) in self.scores.chunks_exact_mut(self.keys).enumerate() {
+            let position = self.start + row / self.group;
+            let first =
+                self.window.map_or(0, |window| (position + 1).saturating_sub(window)) - self.seen_from;
+            let end = position + 1 - self.seen_from;
+            // What the query may not see gets no weight.
+            scores[..first].fill(0.0);
+            scores[end..].fill(0.0);
+            let visible = &mut scores[first..end];
+            if let Some(cap) = self.softcap {
+                for x in visible.iter_mut() {
+                    *x = cap * tanh(*x / cap);
+                }
+            }
+            let shift = max(visible);
+            let factor = 1.0 / exp_and_sum(visible, shift);
+            for x in visible {
+                *x *= factor;
+            }
+        }
     }
-    let shift = max(scores);
-    let factor = 1.0 / exp_and_sum(scores, shift);
-    scores.iter_mut().for_each(|x| *x *= factor);
 }
 
 /// The first `len` elements, whatever they hold.

@@ -41,28 +41,7 @@ impl CustomOp2 for Gate {
             super::filled(gate.len(), |out| {
                 out.par_chunks_mut(task).zip(gate.par_chunks(task)).zip(up.par_chunks(task)).for_each(
                     |((out, gate), up)| {
-                        // Closures, not the functions themselves: what stands behind a function's name is
-                        // not compiled for the machine's vectors.
-                        arch.dispatch(
-                            #[inline(always)]
-                            #[allow(clippy::redundant_closure)]
-                            || match self {
-                                Self::Silu => multiply(
-                                    out,
-                                    gate,
-                                    up,
-                                    #[inline(always)]
-                                    |x| silu(x),
-                                ),
-                                Self::GeluTanh => multiply(
-                                    out,
-                                    gate,
-                                    up,
-                                    #[inline(always)]
-                                    |x| gelu_tanh(x),
-                                ),
-                            },
-                        );
+                        arch.dispatch(Chunk { act: *self, out, gate, up });
                     },
                 );
             })
@@ -71,9 +50,32 @@ impl CustomOp2 for Gate {
     }
 }
 
-#[inline(always)]
-fn multiply(out: &mut [MaybeUninit<f32>], gate: &[f32], up: &[f32], act: impl Fn(f32) -> f32) {
-    for ((out, &gate), &up) in out.iter_mut().zip(gate).zip(up) {
-        out.write(act(gate) * up);
+/// A stretch of the output with its inputs. A type of its own, since a closure's body is not always
+/// compiled for the vectors that it is dispatched to.
+struct Chunk<'a> {
+    act: Gate,
+    out: &'a mut [MaybeUninit<f32>],
+    gate: &'a [f32],
+    up: &'a [f32],
+}
+
+impl pulp::NullaryFnOnce for Chunk<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let elements = self.out.iter_mut().zip(self.gate).zip(self.up);
+        match self.act {
+            Gate::Silu => {
+                for ((out, &gate), &up) in elements {
+                    out.write(silu(gate) * up);
+                }
+            }
+            Gate::GeluTanh => {
+                for ((out, &gate), &up) in elements {
+                    out.write(gelu_tanh(gate) * up);
+                }
+            }
+        }
     }
 }

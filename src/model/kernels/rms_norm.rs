@@ -1,5 +1,7 @@
 //! Root-mean-square norm of each row: `x / sqrt(mean(x²) + eps) · weight`.
 
+use std::mem::MaybeUninit;
+
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
@@ -35,20 +37,33 @@ impl CustomOp2 for RmsNorm {
         let out = unsafe {
             super::filled(x.len(), |out| {
                 out.par_chunks_mut(task).zip(x.par_chunks(task)).for_each(|(out, x)| {
-                    arch.dispatch(
-                        #[inline(always)]
-                        || {
-                            for (out, x) in out.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
-                                let factor = 1.0 / (sum_of_squares(x) / d as f32 + self.eps).sqrt();
-                                for ((out, x), w) in out.iter_mut().zip(x).zip(weight) {
-                                    out.write(x * factor * w);
-                                }
-                            }
-                        },
-                    );
+                    arch.dispatch(Rows { eps: self.eps, weight, out, x });
                 });
             })
         };
         Ok((CpuStorage::F32(out), x_layout.shape().clone()))
+    }
+}
+
+/// Some rows of the output with their inputs.
+struct Rows<'a> {
+    eps: f32,
+    weight: &'a [f32],
+    out: &'a mut [MaybeUninit<f32>],
+    x: &'a [f32],
+}
+
+impl pulp::NullaryFnOnce for Rows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let d = self.weight.len();
+        for (out, x) in self.out.chunks_exact_mut(d).zip(self.x.chunks_exact(d)) {
+            let factor = 1.0 / (sum_of_squares(x) / d as f32 + self.eps).sqrt();
+            for ((out, x), w) in out.iter_mut().zip(x).zip(self.weight) {
+                out.write(x * factor * w);
+            }
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Rotation of the leading dimensions of each head, by halves: the pair (x_i, x_{i+r/2}) turns by the
 //! position's angle i.
 
+use std::mem::MaybeUninit;
+
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
@@ -39,31 +41,49 @@ impl CustomOp3 for Rope {
                 let tables = cos.par_chunks(rows * half).zip(sin.par_chunks(rows * half));
                 out.par_chunks_mut(rows * width).zip(x.par_chunks(rows * width)).zip(tables).for_each(
                     |((out, x), (cos, sin))| {
-                        arch.dispatch(
-                            #[inline(always)]
-                            || {
-                                let tables = cos.chunks_exact(half).zip(sin.chunks_exact(half));
-                                let nodes = out.chunks_exact_mut(width).zip(x.chunks_exact(width));
-                                for ((out, x), (cos, sin)) in nodes.zip(tables) {
-                                    for (out, x) in out.chunks_exact_mut(d_head).zip(x.chunks_exact(d_head)) {
-                                        let (x1, x2) = (&x[..half], &x[half..2 * half]);
-                                        let (out1, rest) = out.split_at_mut(half);
-                                        let (out2, through) = rest.split_at_mut(half);
-                                        for i in 0..half {
-                                            out1[i].write(x1[i] * cos[i] - x2[i] * sin[i]);
-                                            out2[i].write(x2[i] * cos[i] + x1[i] * sin[i]);
-                                        }
-                                        for (out, x) in through.iter_mut().zip(&x[2 * half..]) {
-                                            out.write(*x);
-                                        }
-                                    }
-                                }
-                            },
-                        );
+                        arch.dispatch(Nodes { width, d_head, half, out, x, cos, sin });
                     },
                 );
             })
         };
         Ok((CpuStorage::F32(out), x_layout.shape().clone()))
+    }
+}
+
+/// Some nodes of the output with their inputs.
+struct Nodes<'a> {
+    /// Heads · d_head.
+    width: usize,
+    d_head: usize,
+    /// Half the rotated dimensions of a head.
+    half: usize,
+    out: &'a mut [MaybeUninit<f32>],
+    x: &'a [f32],
+    cos: &'a [f32],
+    sin: &'a [f32],
+}
+
+impl pulp::NullaryFnOnce for Nodes<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { width, d_head, half, .. } = self;
+        let tables = self.cos.chunks_exact(half).zip(self.sin.chunks_exact(half));
+        let nodes = self.out.chunks_exact_mut(width).zip(self.x.chunks_exact(width));
+        for ((out, x), (cos, sin)) in nodes.zip(tables) {
+            for (out, x) in out.chunks_exact_mut(d_head).zip(x.chunks_exact(d_head)) {
+                let (x1, x2) = (&x[..half], &x[half..2 * half]);
+                let (out1, rest) = out.split_at_mut(half);
+                let (out2, through) = rest.split_at_mut(half);
+                for i in 0..half {
+                    out1[i].write(x1[i] * cos[i] - x2[i] * sin[i]);
+                    out2[i].write(x2[i] * cos[i] + x1[i] * sin[i]);
+                }
+                for (out, x) in through.iter_mut().zip(&x[2 * half..]) {
+                    out.write(*x);
+                }
+            }
+        }
     }
 }
