@@ -1,5 +1,5 @@
 //! Golden tests: each script of `tests/scripts/` prints what stands in the `.out` file beside it, and each
-//! of `tests/errors/` ends with the error that stands there.
+//! of `tests/errors/` ends with the error that stands there; the examples print what stands beside them.
 //!
 //! `MORA_BLESS=1 cargo test --test scripts` writes the `.out` files anew; look at the difference.
 
@@ -35,6 +35,30 @@ fn settings(text: &str) -> BTreeMap<String, String> {
         .filter_map(|pair| pair.split_once('='))
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect()
+}
+
+/// How far numbers may lie from the golden ones: `// tolerance: 2e-4`. Machines sum in different orders.
+fn tolerance(script: &Path) -> Option<f64> {
+    let text = std::fs::read_to_string(script).unwrap();
+    let given = text.lines().find_map(|line| line.strip_prefix("// tolerance: "))?;
+    Some(given.trim().parse().unwrap())
+}
+
+/// Equal to the letter; with a tolerance, word by word, where numbers may lie that far apart.
+fn is_equal(expected: &str, found: &str, tolerance: Option<f64>) -> bool {
+    let Some(tolerance) = tolerance else { return expected == found };
+    let (mut expected, mut found) = (expected.split_whitespace(), found.split_whitespace());
+    loop {
+        match (expected.next(), found.next()) {
+            (None, None) => return true,
+            (Some(a), Some(b)) if a == b => {}
+            (Some(a), Some(b)) => match (a.parse::<f64>(), b.parse::<f64>()) {
+                (Ok(a), Ok(b)) if (a - b).abs() <= tolerance => {}
+                _ => return false,
+            },
+            _ => return false,
+        }
+    }
 }
 
 /// What a script prints, and the error that it ends with.
@@ -88,7 +112,7 @@ fn check(folder: &str, must_fail: bool) {
             continue;
         }
         let expected = std::fs::read_to_string(&golden).unwrap_or_default();
-        if expected != found {
+        if !is_equal(&expected, &found, tolerance(&path)) {
             let shown = path.display();
             write!(differences, "\n{shown}\n--- expected\n{expected}--- found\n{found}").unwrap();
         }
@@ -107,6 +131,20 @@ fn with_stack(work: impl FnOnce() + Send + 'static) {
 #[test]
 fn scripts_print_what_they_printed() {
     with_stack(|| check("tests/scripts", false));
+}
+
+#[test]
+fn examples_print_what_they_printed() {
+    with_stack(|| check("examples", false));
+}
+
+#[test]
+fn a_tolerance_is_for_numbers_alone() {
+    assert!(is_equal("a 1.0000", "a  1.0001", Some(2e-4)));
+    assert!(!is_equal("a 1.0000", "a 1.0003", Some(2e-4)));
+    assert!(!is_equal("a 1.0", "b 1.0", Some(2e-4)));
+    assert!(!is_equal("a 1.0", "a", Some(2e-4)));
+    assert!(!is_equal("1.0", "1.00", None));
 }
 
 #[test]

@@ -205,7 +205,10 @@ impl SiteGlob {
                 _ => Error::new(format!("this model has no site \"{text}\"")),
             });
         }
-        let name = text.strip_prefix("blocks.*.").or(text.strip_prefix("*.")).unwrap_or(text);
+        let name = match text.strip_prefix("blocks.").and_then(|rest| rest.split_once('.')) {
+            Some((_, name)) => name,
+            None => text.strip_prefix("*.").unwrap_or(text),
+        };
         let nearest = sites.iter().map(|site| site.point.name());
         let error = Error::new(format!("no site matches \"{text}\""));
         Err(match did_you_mean(name, nearest) {
