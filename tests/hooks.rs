@@ -103,7 +103,7 @@ fn sites_heads_and_positions_that_are_not_there_are_named() {
     let error = of("#{ \"blocks.26.hook_mlp_out\": zero_ablation() }");
     assert!(error.contains("this model has 26 layers: 0–25"), "{error}");
     let error = of("#{ \"blocks.3.attn.hook_z\": zero_ablation(#{ heads: [8] }) }");
-    assert!(error.contains("blocks.3.attn.hook_z has no head 8"), "{error}");
+    assert!(error.contains("blocks.3.attn.hook_z: there is no head 8"), "{error}");
     let error = of("#{ \"blocks.3.attn.hook_z\": zero_ablation(#{ heads: [-1] }) }");
     assert!(error.contains("heads"), "{error}");
     let error = of("#{ \"blocks.3.hook_mlp_out\": zero_ablation(#{ positions: 99 }) }");
@@ -111,7 +111,7 @@ fn sites_heads_and_positions_that_are_not_there_are_named() {
     let error = of("#{ \"blocks.3.hook_mlp_out\": zero_ablation(#{ position: 0 }) }");
     assert!(error.contains("did you mean \"positions\"?"), "{error}");
     let error = of("#{ \"blocks.3.hook_mlp_out\": knock_out(\"last\") }");
-    assert!(error.contains("blocks.3.hook_mlp_out has no attention weights to knock out"), "{error}");
+    assert!(error.contains("blocks.3.hook_mlp_out: there are no attention weights to knock out"), "{error}");
     let error = of("#{ \"blocks.3.hook_mlp_out\": resample_ablation([1, 0]) }");
     assert!(error.contains("2 rows to resample from, for 3 prompts"), "{error}");
     let error = of("#{ \"blocks.3.hook_mlp_out\": steer(zeros([63])) }");

@@ -477,7 +477,7 @@ fn knock_out_is_for_patterns() {
     for point in [Point::AttnScores, Point::Z, Point::ResidPre] {
         let site = Site::block(0, point);
         let error = error(&mut edit_of(Edit::KnockOut(Positions::Last), site));
-        assert_eq!(error.what(), format!("{site}: {site} has no attention weights to knock out"));
+        assert_eq!(error.what(), format!("{site}: there are no attention weights to knock out"));
         assert_eq!(error.help(), Some("knock-out applies to blocks.N.attn.hook_pattern"));
     }
 }
@@ -495,13 +495,13 @@ fn heads_that_are_not_there_are_named() {
     let (what, help) = of(Point::Z, &[0, 4]);
     assert_eq!(
         (what.as_str(), help.as_str()),
-        ("blocks.1.attn.hook_z: blocks.1.attn.hook_z has no head 4", "it has 4: 0–3")
+        ("blocks.1.attn.hook_z: there is no head 4", "this site has 4: 0–3")
     );
     // Keys and values have heads of their own, here half as many.
-    assert_eq!(of(Point::V, &[2]).1, "it has 2: 0–1");
-    assert_eq!(of(Point::Pattern, &[usize::MAX]).1, "it has 4: 0–3");
+    assert_eq!(of(Point::V, &[2]).1, "this site has 2: 0–1");
+    assert_eq!(of(Point::Pattern, &[usize::MAX]).1, "this site has 4: 0–3");
     let (what, help) = of(Point::MlpOut, &[0]);
-    assert!(what.ends_with("blocks.1.hook_mlp_out has no heads"), "{what}");
+    assert!(what.ends_with("blocks.1.hook_mlp_out: this site has no heads"), "{what}");
     assert_eq!(help, "its axes are [batch, pos, d_model]");
 }
 

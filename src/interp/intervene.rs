@@ -111,7 +111,7 @@ impl Intervention {
         let mask = match (&self.heads, head_axis) {
             (None, _) => mask,
             (Some(_), None) => {
-                return Err(Error::new(format!("{site} has no heads"))
+                return Err(Error::new("this site has no heads")
                     .hint(format!("its axes are [{}]", axes.names().join(", "))));
             }
             (Some(heads), Some(axis)) => {
@@ -121,8 +121,8 @@ impl Intervention {
                     match chosen.get_mut(head) {
                         Some(chosen) => *chosen = 1.0,
                         None => {
-                            return Err(Error::new(format!("{site} has no head {head}"))
-                                .hint(format!("it has {n_heads}: 0–{}", n_heads - 1)));
+                            return Err(Error::new(format!("there is no head {head}"))
+                                .hint(format!("this site has {n_heads}: 0–{}", n_heads - 1)));
                         }
                     }
                 }
@@ -222,7 +222,7 @@ fn resampled(rows: &[usize], value: &Activation, current: &Tensor) -> Result<Ten
 
 fn knocked_out(keys: &Positions, site: &Site, value: &Activation, pattern: &Tensor) -> Result<Tensor> {
     if site.point != Point::Pattern {
-        return Err(Error::new(format!("{site} has no attention weights to knock out"))
+        return Err(Error::new("there are no attention weights to knock out")
             .hint("knock-out applies to blocks.N.attn.hook_pattern"));
     }
     // Keys are those of the whole prompts, whatever the pass covers.

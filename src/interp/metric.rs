@@ -122,6 +122,9 @@ impl Scoring {
                 .into_iter()
                 .map(|answer| scoring.metric.tokens(answer, prompt, tokenizer))
                 .collect::<Result<Vec<_>>>()?;
+            if matches!(scoring.metric, Metric::LegalMass { .. }) {
+                check_apart(&answers, &scoring.metric.answers())?;
+            }
             scoring.add(prompt, &answers);
         }
         Ok(scoring)
@@ -342,6 +345,21 @@ impl Metric {
         }
         Ok(tokens)
     }
+}
+
+/// Refuses answers whose probabilities cannot be added: one that is another, or begins another.
+fn check_apart(tokens: &[Vec<u32>], answers: &[&str]) -> Result<()> {
+    for (i, a) in tokens.iter().enumerate() {
+        for (j, b) in tokens.iter().enumerate() {
+            if i != j && b.starts_with(a) {
+                return Err(Error::new(format!(
+                    "legal_mass would count \"{}\" twice: it is the beginning of \"{}\"",
+                    answers[i], answers[j]
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Logits on the host, with the logarithm of each row's Σ e^logit.

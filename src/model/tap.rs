@@ -7,7 +7,7 @@ use candle_core::Tensor;
 
 use super::activation::Activation;
 use super::site::Site;
-use crate::error::{Context, Result};
+use crate::error::Result;
 
 /// Looks at, or edits, values during a forward.
 pub trait Tap {
@@ -64,7 +64,7 @@ impl Tap for Taps<'_> {
         let mut replaced = None;
         for tap in self.0.iter_mut().filter(|tap| tap.wants(site)) {
             if let Some(replacement) = tap.visit(site, &current)? {
-                current = current.with(&replacement).within(|| site.to_string())?;
+                current = current.with(&replacement)?;
                 replaced = Some(replacement);
             }
         }
