@@ -135,7 +135,7 @@ fn log_prob_adds_up_the_answers_tokens() {
 
 #[test]
 fn legal_mass_adds_up_the_answers_and_the_frame_says_each() {
-    let answers = ["action1", "action2", " agent", "action1 or action2"];
+    let answers = ["action1", "action2", " agent", "both action1"];
     let scoring = scoring(Metric::LegalMass { answers: answers.map(str::to_owned).to_vec() });
     let logits = scoring.run(model().decoder(), &mut NoTap).unwrap();
     let frame = scoring.frame(&logits).unwrap();
@@ -254,9 +254,20 @@ fn only_answers_of_several_tokens_need_more_than_the_last_logits() {
         answer_diff("action2", "action1"),
         answer_diff(" agent", "action1"),
         Metric::LogProb { answer: "action1".to_owned() },
-        Metric::LegalMass { answers: vec![" agent".to_owned(), "action".to_owned(), "action1".to_owned()] },
+        Metric::LegalMass { answers: vec![" agent".to_owned(), "action2".to_owned(), "action1".to_owned()] },
     ] {
         assert!(!scoring(metric).is_last_only());
+    }
+}
+
+#[test]
+fn legal_mass_counts_no_answer_twice() {
+    for answers in
+        [["action1", "action1"], ["action1", "action1 or action2"], ["action1 or action2", "action1"]]
+    {
+        let metric = Metric::LegalMass { answers: answers.map(str::to_owned).to_vec() };
+        let error = Scoring::new(metric, &prompts(), model().tokenizer()).unwrap_err();
+        assert!(error.what().contains("would count \"action1\" twice"), "{error}");
     }
 }
 
