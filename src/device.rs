@@ -23,7 +23,7 @@ pub fn device(name: &str) -> Result<Device> {
     let built_in = |feature: &str, present: bool| match present {
         true => Ok(()),
         false => Err(Error::new(format!("this build of mora knows no {kind} devices"))
-            .hint(format!("build it with `cargo install mora --features {feature}`"))),
+            .hint(format!("build it with `cargo build --release --features {feature}`"))),
     };
     match kind {
         "cpu" if ordinal == 0 => Ok(Device::Cpu),
