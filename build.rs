@@ -54,7 +54,10 @@ fn scripts(folder: &Path, name: &str, table: &str, code: &mut String) -> io::Res
     let _ = writeln!(code, "pub static {table}: &[(&str, &str)] = &[");
     for path in found {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        let _ = writeln!(code, "    ({stem:?}, include_str!({:?})),", path.display().to_string());
+        // From the crate's root, so that a build folder outlives a move of the crate.
+        let file = format!("/{name}/{stem}.rhai");
+        let _ =
+            writeln!(code, "    ({stem:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {file:?}))),");
     }
     let _ = writeln!(code, "];");
     Ok(())

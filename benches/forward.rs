@@ -1,6 +1,6 @@
 //! Times a forward, and one with a cache, on the rows that `benches/peers/forward.py` gives its peers.
 //!
-//! `cargo bench --bench forward -- [MODEL.gguf]` prints a table and one line of JSON: medians in seconds, and
+//! `cargo bench --bench forward -- [WORK …]` prints a table and one line of JSON: medians in seconds, and
 //! some last-position logits under "check", by which the peers' script makes sure that all compute the same.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
@@ -34,36 +34,32 @@ fn main() {
         cache.unwrap_or_else(|_| PathBuf::from(std::env::var("HOME").unwrap()).join(".cache/mora-models"));
     let path = cache.join("SmolLM2-135M-Instruct.Q4_1.gguf");
 
+    let only: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
+    let is_wanted = |name: &str| only.is_empty() || only.iter().any(|wanted| wanted == name);
     let (load, model) = time(1, || load(path.to_str().unwrap()));
     let rows = rows();
     let decoder = model.decoder();
     let apart = TokenTree::separate(&rows).unwrap();
     let shared = TokenTree::shared(&rows).unwrap();
-    let forward = |tree: &TokenTree| last_logits(decoder, tree);
-    let (forward_apart, logits) = time(REPEATS, || forward(&apart));
-    let (forward_shared, _) = time(REPEATS, || forward(&shared));
-    let (cached, _) = time(REPEATS, || cached(decoder, &rows));
-    let (cached_all, _) = time(REPEATS, || cached_everything(decoder, &rows));
-
     println!("{} rows of {TOKENS} tokens, {} distinct nodes", rows.len(), shared.len());
-    for (what, seconds) in [
-        ("load", load),
-        ("forward, every row apart", forward_apart),
-        ("forward, shared beginnings", forward_shared),
-        ("cache of resid, attn_out, mlp_out", cached),
-        ("cache of every site", cached_all),
-    ] {
+
+    let mut json = serde_json::Map::new();
+    let mut report = |name: &str, what: &str, seconds: f64| {
         println!("{what:<36}{:>9.1} ms", seconds * 1e3);
+        json.insert(name.to_string(), seconds.into());
+    };
+    report("load", "load", load);
+    let works: [(&str, &str, &dyn Fn()); 4] = [
+        ("forward_apart", "forward, every row apart", &|| drop(last_logits(decoder, &apart))),
+        ("forward_shared", "forward, shared beginnings", &|| drop(last_logits(decoder, &shared))),
+        ("cache_residual", "cache of resid, attn_out, mlp_out", &|| drop(cached(decoder, &rows))),
+        ("cache_all", "cache of every site", &|| drop(cached_everything(decoder, &rows))),
+    ];
+    for (name, what, work) in works.into_iter().filter(|(name, ..)| is_wanted(name)) {
+        report(name, what, time(REPEATS, work).0);
     }
-    let json = serde_json::json!({
-        "load": load,
-        "forward_apart": forward_apart,
-        "forward_shared": forward_shared,
-        "cache_residual": cached,
-        "cache_all": cached_all,
-        "check": check(&logits),
-    });
-    println!("{json}");
+    json.insert("check".to_string(), serde_json::json!(check(&last_logits(decoder, &apart))));
+    println!("{}", serde_json::Value::Object(json));
 }
 
 fn load(path: &str) -> Model {

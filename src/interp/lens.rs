@@ -29,7 +29,7 @@ pub fn lens_logits(decoder: &Decoder, resid: &Tensor) -> Result<Tensor> {
         )));
     }
     let flat = resid.reshape(((), width))?;
-    let logits = decoder.unembed(&decoder.ln_final().forward(&flat, true)?)?;
+    let logits = decoder.unembed(&decoder.ln_final().forward(&flat, true)?, true)?;
     if let Some(last) = shape.last_mut() {
         *last = logits.dim(1)?;
     }

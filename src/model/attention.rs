@@ -77,12 +77,10 @@ impl Attention {
         stage: &mut Stage,
     ) -> Result<Tensor> {
         let at = |point| Site::block(layer, point);
-        let nodes = x.dim(0)?;
-        let q = stage.see(at(Point::Q), self.q.forward(x)?.reshape((nodes, self.n_heads, self.d_head))?)?;
-        let k =
-            stage.see(at(Point::K), self.k.forward(x)?.reshape((nodes, self.n_kv_heads, self.d_head))?)?;
-        let v =
-            stage.see(at(Point::V), self.v.forward(x)?.reshape((nodes, self.n_kv_heads, self.d_head))?)?;
+        let fused = stage.is_fused();
+        let q = stage.see(at(Point::Q), self.heads(&self.q, x, fused)?)?;
+        let k = stage.see(at(Point::K), self.heads(&self.k, x, fused)?)?;
+        let v = stage.see(at(Point::V), self.heads(&self.v, x, fused)?)?;
         let (q, k) = self.place(q, k, layer, stage)?;
         let (k, v) = match kv {
             Some(kv) => kv.append(k, v)?,
@@ -90,7 +88,7 @@ impl Attention {
         };
 
         let is_seen = stage.wants(&at(Point::AttnScores)) || stage.wants(&at(Point::Pattern));
-        let z = match stage.is_fused() && !is_seen && kernels::apply_to(&[&q, &k, &v]) {
+        let z = match fused && !is_seen && kernels::apply_to(&[&q, &k, &v]) {
             true => kernels::attention::Attention {
                 segments: stage.segments(),
                 first_node: stage.first_node(),
@@ -103,7 +101,7 @@ impl Attention {
         };
         let z = stage.see(at(Point::Z), z)?;
         if !stage.wants(&at(Point::Result)) {
-            return self.o.forward(&z.flatten_from(1)?);
+            return self.o.forward(&z.flatten_from(1)?, fused);
         }
         let result = stage.see(at(Point::Result), self.per_head(&z)?)?;
         let out = result.sum(1)?;
@@ -111,6 +109,11 @@ impl Attention {
             Some(bias) => out.broadcast_add(bias)?,
             None => out,
         })
+    }
+
+    /// `x` [node, d_model] projected: [node, heads, d_head].
+    fn heads(&self, projection: &Linear, x: &Tensor, fused: bool) -> Result<Tensor> {
+        Ok(projection.forward(x, fused)?.reshape((x.dim(0)?, (), self.d_head))?)
     }
 
     /// Queries and keys as they enter the scores: normed, then turned by their position.

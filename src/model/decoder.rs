@@ -205,14 +205,15 @@ impl Decoder {
             Some(nodes) => x.index_select(&Tensor::new(nodes, self.device())?, 0)?,
             None => x,
         };
-        let logits = self.unembed(&x)?;
+        let logits = self.unembed(&x, stage.is_fused())?;
         let logits = if cells.is_none() { grid.pad(&logits)? } else { logits };
         Ok(Output { logits: Some(logits) })
     }
 
-    /// Logits [n, d_vocab] in float32 of normed residuals [n, d_model], soft-capped where the family does.
-    pub fn unembed(&self, normed: &Tensor) -> Result<Tensor> {
-        let logits = self.unembed.forward(normed)?.to_dtype(DType::F32)?;
+    /// Logits [n, d_vocab] in float32 of normed residuals [n, d_model], soft-capped where the family does;
+    /// `fused` where no gradient is wanted.
+    pub fn unembed(&self, normed: &Tensor, fused: bool) -> Result<Tensor> {
+        let logits = self.unembed.forward(normed, fused)?.to_dtype(DType::F32)?;
         Ok(match self.config.final_softcap {
             Some(cap) => ((logits / cap)?.tanh()? * cap)?,
             None => logits,

@@ -25,19 +25,20 @@ pub struct Mlp {
 impl Mlp {
     /// [node, d_model] to [node, d_model].
     pub(super) fn forward(&self, x: &Tensor, layer: usize, stage: &mut Stage) -> Result<Tensor> {
+        let fused = stage.is_fused();
         let hidden = match &self.gate {
             Some(gate) => {
-                let gate = stage.see(Site::block(layer, Point::MlpPre), gate.forward(x)?)?;
-                let up = stage.see(Site::block(layer, Point::MlpPreLinear), self.up.forward(x)?)?;
-                self.gated(&gate, &up, stage.is_fused())?
+                let gate = stage.see(Site::block(layer, Point::MlpPre), gate.forward(x, fused)?)?;
+                let up = stage.see(Site::block(layer, Point::MlpPreLinear), self.up.forward(x, fused)?)?;
+                self.gated(&gate, &up, fused)?
             }
             None => {
-                let up = stage.see(Site::block(layer, Point::MlpPre), self.up.forward(x)?)?;
+                let up = stage.see(Site::block(layer, Point::MlpPre), self.up.forward(x, fused)?)?;
                 self.act(&up)?
             }
         };
         let hidden = stage.see(Site::block(layer, Point::MlpPost), hidden)?;
-        self.down.forward(&hidden)
+        self.down.forward(&hidden, fused)
     }
 
     fn gated(&self, gate: &Tensor, up: &Tensor, fused: bool) -> Result<Tensor> {

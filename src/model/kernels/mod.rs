@@ -6,6 +6,7 @@
 
 pub mod attention;
 pub mod gated;
+pub mod linear;
 mod math;
 pub mod rms_norm;
 pub mod rope;
