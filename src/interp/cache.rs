@@ -55,6 +55,20 @@ impl Cache {
         }
     }
 
+    /// The length of each row of a site that is held at all positions.
+    ///
+    /// # Errors
+    /// Where the site is not in the cache, or not at all positions.
+    pub fn lengths(&self, site: &Site) -> Result<Vec<usize>> {
+        match self.values.get(site) {
+            Some(Held::Whole(activation)) => Ok(activation.grid().lengths()),
+            Some(Held::Chosen(_)) => {
+                Err(Error::new(format!("the cache holds only some positions of {site}")))
+            }
+            None => Err(self.missing(site)),
+        }
+    }
+
     fn missing(&self, site: &Site) -> Error {
         let error = Error::new(format!("the cache does not hold {site}"));
         let names: Vec<String> = self.values.keys().map(Site::to_string).collect();

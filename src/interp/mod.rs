@@ -8,3 +8,4 @@ pub mod intervene;
 pub mod lens;
 pub mod metric;
 pub mod positions;
+pub mod sweep;

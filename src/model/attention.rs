@@ -4,10 +4,13 @@
 //! holds them as [batch, head, query, key]: it is taken where a tap wants them, where a gradient is
 //! wanted, and on other devices and dtypes.
 
+use std::sync::Arc;
+
 use candle_core::{D, DType, Tensor};
 
 use super::config::ArchConfig;
 use super::kernels;
+pub(crate) use super::kernels::attention::{Batch, QueryRun};
 use super::kv::LayerKv;
 use super::linear::Linear;
 use super::norm::Norm;
@@ -89,14 +92,7 @@ impl Attention {
 
         let is_seen = stage.wants(&at(Point::AttnScores)) || stage.wants(&at(Point::Pattern));
         let z = match fused && !is_seen && kernels::apply_to(&[&q, &k, &v]) {
-            true => kernels::attention::Attention {
-                segments: stage.segments(),
-                first_node: stage.first_node(),
-                scale: self.scale as f32,
-                softcap: self.softcap.map(|cap| cap as f32),
-                window: self.window,
-            }
-            .forward(&q, &k, &v)?,
+            true => self.fused(stage.batches(), stage.first_node(), None).forward(&q, &k, &v)?,
             false => self.plain(&q, &k, &v, layer, stage)?,
         };
         let z = stage.see(at(Point::Z), z)?;
@@ -111,23 +107,45 @@ impl Attention {
         })
     }
 
+    /// The fused attention of `batches` of queries; see [`kernels::attention::Attention`].
+    pub(crate) fn fused(
+        &self,
+        batches: Arc<Vec<Batch>>,
+        first_node: usize,
+        beginning: Option<(Tensor, Tensor)>,
+    ) -> kernels::attention::Attention {
+        kernels::attention::Attention {
+            batches,
+            first_node,
+            beginning,
+            scale: self.scale as f32,
+            softcap: self.softcap.map(|cap| cap as f32),
+            window: self.window,
+        }
+    }
+
     /// `x` [node, d_model] projected: [node, heads, d_head].
-    fn heads(&self, projection: &Linear, x: &Tensor, fused: bool) -> Result<Tensor> {
+    pub(crate) fn heads(&self, projection: &Linear, x: &Tensor, fused: bool) -> Result<Tensor> {
         Ok(projection.forward(x, fused)?.reshape((x.dim(0)?, (), self.d_head))?)
     }
 
     /// Queries and keys as they enter the scores: normed, then turned by their position.
     fn place(&self, q: Tensor, k: Tensor, layer: usize, stage: &mut Stage) -> Result<(Tensor, Tensor)> {
         let fused = stage.is_fused();
-        let (q, k) = match &self.qk_norm {
-            Some((q_norm, k_norm)) => (q_norm.forward(&q, fused)?, k_norm.forward(&k, fused)?),
-            None => (q, k),
-        };
+        let (q, k) = self.normed(q, k, fused)?;
         let Some(rope) = self.rope else { return Ok((q, k)) };
         let table = stage.rope(rope)?;
         let q = stage.see(Site::block(layer, Point::RotQ), table.rotate(&q, fused)?)?;
         let k = stage.see(Site::block(layer, Point::RotK), table.rotate(&k, fused)?)?;
         Ok((q, k))
+    }
+
+    /// Queries and keys after the family's norms of each head.
+    pub(crate) fn normed(&self, q: Tensor, k: Tensor, fused: bool) -> Result<(Tensor, Tensor)> {
+        Ok(match &self.qk_norm {
+            Some((q_norm, k_norm)) => (q_norm.forward(&q, fused)?, k_norm.forward(&k, fused)?),
+            None => (q, k),
+        })
     }
 
     /// The plain way: `q` [query node, head, d_head], `k` and `v` [node, kv_head, d_head].

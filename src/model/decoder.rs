@@ -213,7 +213,12 @@ impl Decoder {
     /// Logits [n, d_vocab] in float32 of normed residuals [n, d_model], soft-capped where the family does;
     /// `fused` where no gradient is wanted.
     pub fn unembed(&self, normed: &Tensor, fused: bool) -> Result<Tensor> {
-        let logits = self.unembed.forward(normed, fused)?.to_dtype(DType::F32)?;
+        self.softcapped(&self.unembed.forward(normed, fused)?)
+    }
+
+    /// Logits as the family leaves them, in float32.
+    pub(crate) fn softcapped(&self, logits: &Tensor) -> Result<Tensor> {
+        let logits = logits.to_dtype(DType::F32)?;
         Ok(match self.config.final_softcap {
             Some(cap) => ((logits / cap)?.tanh()? * cap)?,
             None => logits,

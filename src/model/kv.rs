@@ -25,6 +25,11 @@ impl KvCache {
         &self.tree
     }
 
+    /// Keys and values of a layer as they enter attention, [node, kv_head, d_head]; none before a forward.
+    pub(crate) fn layer(&self, layer: usize) -> Option<&(Tensor, Tensor)> {
+        self.layers.get(layer)?.held.as_ref()
+    }
+
     /// Continues each sequence with tokens for the next forward to run; an empty continuation leaves a
     /// sequence where it is.
     ///

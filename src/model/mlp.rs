@@ -41,6 +41,15 @@ impl Mlp {
         self.down.forward(&hidden, fused)
     }
 
+    /// The neurons: [node, d_model] to [node, d_mlp], seen by nobody.
+    pub(crate) fn hidden(&self, x: &Tensor, fused: bool) -> Result<Tensor> {
+        let up = self.up.forward(x, fused)?;
+        match &self.gate {
+            Some(gate) => self.gated(&gate.forward(x, fused)?, &up, fused),
+            None => self.act(&up),
+        }
+    }
+
     fn gated(&self, gate: &Tensor, up: &Tensor, fused: bool) -> Result<Tensor> {
         let kernel = match self.activation {
             Activation::Silu => Some(Gate::Silu),

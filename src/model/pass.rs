@@ -6,10 +6,11 @@ use candle_core::{Device, Tensor};
 
 use super::activation::{Activation, Grid};
 use super::config::ArchConfig;
+use super::kernels::attention::{Batch, QueryRun};
 use super::rope::RopeTable;
 use super::site::Site;
 use super::tap::Tap;
-use super::tree::{Segment, TokenTree};
+use super::tree::TokenTree;
 use crate::error::{Context, Result};
 
 /// Which logits a forward computes.
@@ -59,8 +60,8 @@ pub(super) struct Stage<'a> {
     grid: Arc<Grid>,
     /// Those and all before them.
     whole_grid: Arc<Grid>,
-    /// The runs of this pass's nodes.
-    segments: Arc<Vec<Segment>>,
+    /// The queries of this pass.
+    batches: Arc<Vec<Batch>>,
     positions: Vec<u32>,
     ropes: Vec<Rope>,
     masks: Vec<(Option<usize>, Tensor)>,
@@ -93,9 +94,13 @@ impl<'a> Stage<'a> {
             first_node,
             grid,
             whole_grid,
-            segments: Arc::new(
-                tree.segments().iter().filter(|segment| segment.nodes.start >= first_node).cloned().collect(),
-            ),
+            batches: Arc::new(vec![Batch {
+                runs: Arc::new(QueryRun::whole(
+                    tree.segments().iter().filter(|segment| segment.nodes.start >= first_node).cloned(),
+                )),
+                n_nodes: tree.len() - first_node,
+                copies: 1,
+            }]),
             positions: tree.positions()[first_node..].to_vec(),
             ropes: config.ropes.iter().map(|config| Rope { config: config.clone(), table: None }).collect(),
             masks: Vec::new(),
@@ -150,8 +155,8 @@ impl<'a> Stage<'a> {
         self.first_node
     }
 
-    pub fn segments(&self) -> Arc<Vec<Segment>> {
-        self.segments.clone()
+    pub fn batches(&self) -> Arc<Vec<Batch>> {
+        self.batches.clone()
     }
 
     pub fn positions(&self) -> &[u32] {

@@ -31,6 +31,11 @@ impl RopeTable {
         Ok(Self { cos: Tensor::from_vec(cos, shape, device)?, sin: Tensor::from_vec(sin, shape, device)? })
     }
 
+    /// The angles of some of its nodes: u32 [n].
+    pub(crate) fn select(&self, nodes: &Tensor) -> Result<Self> {
+        Ok(Self { cos: self.cos.index_select(nodes, 0)?, sin: self.sin.index_select(nodes, 0)? })
+    }
+
     /// Rotates the leading dimensions of `x` [node, head, d_head]; `fused` where no gradient is wanted.
     pub fn rotate(&self, x: &Tensor, fused: bool) -> Result<Tensor> {
         if fused && kernels::apply_to(&[x]) {

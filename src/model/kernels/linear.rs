@@ -1,18 +1,20 @@
 //! The product with a weight: `x · Wᵀ + b`.
 //!
 //! gemm's own division of labour splits narrow outputs badly: the output is cut into blocks here, one for
-//! each thread, each computed by one call. A block's width does not change the order in which a sum is
-//! added up, so results do not depend on the number of threads.
+//! each thread, each computed by one call. gemm adds up the sums of a small output in another order than
+//! those of a large one. No block is so small unless the whole output is, so results do not depend on the
+//! number of threads.
 
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 use gemm::{Parallelism, gemm};
 use rayon::prelude::*;
 
-/// Columns of a block, at least: below this, packing the input again for each block costs more than a
-/// block saves.
-const MIN_COLUMNS: usize = 128;
-/// Rows of a block, at least.
-const MIN_ROWS: usize = 64;
+/// Columns of a block, at least: one row of them is already more than gemm's 16 × 16 small outputs.
+const MIN_COLUMNS: usize = 272;
+/// Rows of a block, at least: more than gemm's 64 × 64 middling outputs.
+const MIN_ROWS: usize = 80;
+/// Columns below which rows are not divided, as a block might be a small output.
+const MIN_WIDTH: usize = 16;
 
 struct Linear;
 
@@ -101,15 +103,21 @@ struct Block {
 /// An output [m, n] in about as many blocks as there are threads, columns first.
 fn blocks(m: usize, n: usize, threads: usize) -> Vec<Block> {
     let by_columns = threads.min(n / MIN_COLUMNS).max(1);
-    let by_rows = (threads / by_columns).min(m / MIN_ROWS).max(1);
-    // Whole vectors a block, but for the last.
-    let columns = n.div_ceil(by_columns).next_multiple_of(16);
-    let rows = m.div_ceil(by_rows).next_multiple_of(16);
-    let starts =
-        (0..m).step_by(rows).flat_map(|row| (0..n).step_by(columns).map(move |column| (row, column)));
-    starts
-        .map(|(row, column)| Block { row, column, rows: rows.min(m - row), columns: columns.min(n - column) })
+    let by_rows = if n < MIN_WIDTH { 1 } else { (threads / by_columns).min(m / MIN_ROWS).max(1) };
+    // Whole vectors a block; the last one takes what is left.
+    let (rows, columns) = (parts(m, by_rows), parts(n, by_columns));
+    rows.iter()
+        .flat_map(|&(row, rows)| {
+            columns.iter().map(move |&(column, columns)| Block { row, column, rows, columns })
+        })
         .collect()
+}
+
+/// `count` things in `parts` parts of a multiple of 16, and what is left in the last: start and length.
+fn parts(count: usize, parts: usize) -> Vec<(usize, usize)> {
+    let len = if parts == 1 { count } else { count / parts / 16 * 16 };
+    let starts = (0..parts).map(|part| part * len);
+    starts.map(|start| (start, if start + 2 * len > count { count - start } else { len })).collect()
 }
 
 impl Block {
@@ -162,7 +170,7 @@ mod tests {
 
     #[test]
     fn blocks_cover_the_output_once() {
-        for (m, n) in [(1, 1), (1, 5000), (15, 576), (833, 192), (833, 1536), (2000, 130), (70, 300)] {
+        for (m, n) in [(1, 1), (1, 5000), (15, 576), (833, 192), (833, 1536), (2000, 130), (321, 300)] {
             for threads in [1, 2, 3, 16, 64] {
                 let mut seen = vec![0u8; m * n];
                 for block in blocks(m, n, threads) {
@@ -179,7 +187,7 @@ mod tests {
 
     #[test]
     fn equals_the_plain_product_for_any_number_of_threads() {
-        let (m, k, n) = (300, 700, 500);
+        let (m, k, n) = (401, 700, 800);
         let x = Tensor::randn(0f32, 1.0, (m, k), &Device::Cpu).unwrap();
         let weight = Tensor::randn(0f32, 1.0, (n, k), &Device::Cpu).unwrap();
         let bias = Tensor::randn(0f32, 1.0, n, &Device::Cpu).unwrap();

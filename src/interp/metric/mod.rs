@@ -4,8 +4,14 @@
 //! the positions to read and the tokens that count there. Answers that begin alike share their beginning,
 //! and the last token of an answer is read, never run.
 
-use candle_core::{DType, Tensor};
+mod table;
 
+use std::ops::Range;
+
+use candle_core::Tensor;
+
+pub use self::table::{Row, Table};
+use self::table::{Step, balance};
 use crate::error::{Error, Result};
 use crate::frame::{Column, Frame};
 use crate::model::decoder::Decoder;
@@ -75,14 +81,13 @@ impl Metric {
     }
 }
 
-/// A token that counts, and at which read.
-type Step = (usize, u32);
-
 /// A metric for given prompts: what to run, what to read, what to compute from it.
 #[derive(Debug, Clone)]
 pub struct Scoring {
     metric: Metric,
     sequences: Vec<Vec<u32>>,
+    /// For each prompt its rows in `sequences`.
+    rows: Vec<Range<usize>>,
     /// (row, pos) in `sequences` of each read.
     reads: Vec<(usize, usize)>,
     /// For each prompt the read at its own last token.
@@ -113,8 +118,14 @@ impl Scoring {
                 reference.dims()
             )));
         }
-        let mut scoring =
-            Self { metric, sequences: Vec::new(), reads: Vec::new(), last: Vec::new(), answers: Vec::new() };
+        let mut scoring = Self {
+            metric,
+            sequences: Vec::new(),
+            rows: Vec::new(),
+            reads: Vec::new(),
+            last: Vec::new(),
+            answers: Vec::new(),
+        };
         for prompt in prompts {
             let answers = scoring
                 .metric
@@ -165,11 +176,17 @@ impl Scoring {
         });
         self.answers.push(steps.collect());
         self.sequences.extend(rows);
+        self.rows.push(first..self.sequences.len());
     }
 
     /// What to run: each prompt, continued by its answers.
     pub fn sequences(&self) -> &[Vec<u32>] {
         &self.sequences
+    }
+
+    /// The rows of [`Scoring::sequences`] that begin with a prompt.
+    pub fn rows_of(&self, prompt: usize) -> Range<usize> {
+        self.rows.get(prompt).cloned().unwrap_or_default()
     }
 
     /// The (row, pos) pairs of [`Scoring::sequences`] whose logits are wanted.
@@ -202,8 +219,34 @@ impl Scoring {
     /// # Errors
     /// Where the logits are not those of this scoring.
     pub fn values(&self, logits: &Tensor) -> Result<Vec<f64>> {
-        let table = self.table(logits)?;
-        (0..self.n_prompts()).map(|prompt| self.value(prompt, &table)).collect()
+        self.values_of(&self.table(logits)?)
+    }
+
+    /// One number per prompt, from the logits at each read: at least those that [`Scoring::demand`] names.
+    ///
+    /// # Errors
+    /// Where a reference does not fit the vocabulary.
+    pub fn values_of(&self, table: &Table) -> Result<Vec<f64>> {
+        (0..self.n_prompts()).map(|prompt| self.value(prompt, table)).collect()
+    }
+
+    /// What the numbers need of the logits.
+    pub fn demand(&self) -> Demand {
+        let mut tokens: Vec<u32> = self.answers.iter().flatten().flatten().map(|step| step.1).collect();
+        tokens.sort_unstable();
+        tokens.dedup();
+        let mut whole = vec![false; self.reads.len()];
+        for (answers, &last) in self.answers.iter().zip(&self.last) {
+            match (&self.metric, answers.as_slice()) {
+                (Metric::LogitDiff { .. }, _) => {}
+                (Metric::AnswerDiff { .. }, [plus, minus]) => {
+                    balance(plus, minus).into_iter().for_each(|(read, _)| whole[read] = true);
+                }
+                (Metric::Kl { .. } | Metric::Entropy, _) => whole[last] = true,
+                (_, answers) => answers.iter().flatten().for_each(|step| whole[step.0] = true),
+            }
+        }
+        Demand { tokens, whole }
     }
 
     /// The numbers as a frame: `prompt`, `value`, and for metrics of answers the log-probability of each
@@ -251,11 +294,11 @@ impl Scoring {
         let last = self.last[prompt];
         Ok(match (&self.metric, answers.as_slice()) {
             (Metric::LogitDiff { .. }, [plus, minus]) => table.logit(plus[0]) - table.logit(minus[0]),
-            (Metric::AnswerDiff { .. }, [plus, minus]) => table.log_prob(plus) - table.log_prob(minus),
+            (Metric::AnswerDiff { .. }, [plus, minus]) => table.log_odds(plus, minus),
             (Metric::LogProb { .. }, [answer]) => table.log_prob(answer),
             (Metric::LegalMass { .. }, _) => self.mass(prompt, table),
-            (Metric::Kl { reference }, _) => kl(&reference.get(prompt)?, &table.logits[last])?,
-            _ => entropy(&table.logits[last]),
+            (Metric::Kl { reference }, _) => table.kl(&reference.get(prompt)?, last)?,
+            _ => table.entropy(last),
         })
     }
 
@@ -268,9 +311,7 @@ impl Scoring {
                 logits.dims()
             )));
         }
-        let logits: Vec<Vec<f32>> = logits.to_dtype(DType::F32)?.to_vec2()?;
-        let log_sums = logits.iter().map(|row| log_sum_exp(row)).collect();
-        Ok(Table { logits, log_sums })
+        Table::new(logits)
     }
 
     /// For each prompt the sequence up to where the metric's two answers part, and the tokens by which
@@ -304,6 +345,15 @@ impl Scoring {
         let (row, pos) = self.reads[step.0];
         Ok(Contrast { tokens: self.sequences[row][..=pos].to_vec(), plus: step.1, minus })
     }
+}
+
+/// What a metric needs of the logits at its reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Demand {
+    /// The tokens that count, ascending.
+    pub tokens: Vec<u32>,
+    /// For each read, whether the whole vocabulary is needed.
+    pub whole: Vec<bool>,
 }
 
 /// A logit difference after a sequence.
@@ -360,48 +410,4 @@ fn check_apart(tokens: &[Vec<u32>], answers: &[&str]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Logits on the host, with the logarithm of each row's Σ e^logit.
-struct Table {
-    logits: Vec<Vec<f32>>,
-    log_sums: Vec<f64>,
-}
-
-impl Table {
-    fn logit(&self, (read, token): Step) -> f64 {
-        self.logits[read].get(token as usize).map_or(f64::NAN, |&logit| f64::from(logit))
-    }
-
-    fn log_prob(&self, answer: &[Step]) -> f64 {
-        answer.iter().map(|&step| self.logit(step) - self.log_sums[step.0]).sum()
-    }
-}
-
-fn log_sum_exp(logits: &[f32]) -> f64 {
-    let max = logits.iter().fold(f64::NEG_INFINITY, |max, &logit| max.max(f64::from(logit)));
-    max + logits.iter().map(|&logit| (f64::from(logit) - max).exp()).sum::<f64>().ln()
-}
-
-fn entropy(logits: &[f32]) -> f64 {
-    let log_sum = log_sum_exp(logits);
-    let log_probs = logits.iter().map(|&logit| f64::from(logit) - log_sum);
-    -log_probs.map(|log_p| if log_p == f64::NEG_INFINITY { 0.0 } else { log_p.exp() * log_p }).sum::<f64>()
-}
-
-fn kl(reference: &Tensor, logits: &[f32]) -> Result<f64> {
-    let reference: Vec<f32> = reference.to_dtype(DType::F32)?.to_vec1()?;
-    if reference.len() != logits.len() {
-        return Err(Error::new(format!(
-            "kl needs two distributions over one vocabulary, found {} and {} tokens",
-            reference.len(),
-            logits.len()
-        )));
-    }
-    let (p_sum, q_sum) = (log_sum_exp(&reference), log_sum_exp(logits));
-    let terms = reference.iter().zip(logits).map(|(&p, &q)| {
-        let (log_p, log_q) = (f64::from(p) - p_sum, f64::from(q) - q_sum);
-        if log_p == f64::NEG_INFINITY { 0.0 } else { log_p.exp() * (log_p - log_q) }
-    });
-    Ok(terms.sum())
 }
