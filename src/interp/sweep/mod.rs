@@ -19,6 +19,7 @@ mod values;
 mod wave;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use candle_core::Tensor;
 
@@ -40,7 +41,6 @@ use crate::model::config::ArchConfig;
 use crate::model::prompt::Prompt;
 use crate::model::rope::RopeTable;
 use crate::model::site::{Point, Site};
-use crate::model::tap::NoTap;
 use crate::progress;
 
 /// Rows of a chunk: enough for the rate of large matrix products, few enough to stop and save often.
@@ -142,27 +142,14 @@ impl Sweep<'_> {
             Some(judge) => judge,
             None => &mut plain,
         };
-        let source = self.source_values(judge)?;
         let mut store = self.store.take();
         match self.engine {
-            Engine::Fast if is_fast(self.plan.model) => self.fast(&demand, judge, source, store.as_mut()),
-            _ => self.naive(judge, source, store.as_mut()),
+            Engine::Fast if is_fast(self.plan.model) => self.fast(&demand, judge, store.as_mut()),
+            _ => self.naive(judge, store.as_mut()),
         }
     }
 
-    /// The metric on the source's own prompts, where values come from a run.
-    fn source_values(&self, judge: &mut Judge) -> Result<Option<Vec<f64>>> {
-        let Some(donor) = &self.plan.donor else { return Ok(None) };
-        let logits = donor.scoring.run(donor.model.decoder(), &mut NoTap)?;
-        judge(&Table::new(&logits)?).map(Some)
-    }
-
-    fn naive(
-        &self,
-        judge: &mut Judge,
-        source: Option<Vec<f64>>,
-        mut store: Option<&mut Store>,
-    ) -> Result<Effects> {
+    fn naive(&self, judge: &mut Judge, mut store: Option<&mut Store>) -> Result<Effects> {
         let sites: HashSet<Site> = self.parts().map(|part| part.site()).collect();
         let values = match &self.source {
             Source::Run => {
@@ -171,12 +158,16 @@ impl Sweep<'_> {
             }
             Source::Zero => PlainValues::Zero,
             Source::Mean(prompts) => {
-                PlainValues::Mean(naive::run_apart(self.plan.model, &sequences(prompts), sites)?)
+                PlainValues::Mean(naive::run_apart(self.plan.model, &sequences_of(prompts), sites)?)
             }
             Source::Fixed(tensor) => PlainValues::Fixed(tensor.clone()),
             Source::Add(tensor) => PlainValues::Add(tensor.clone()),
         };
-        let baseline = judge(&naive::run_clean(&self.plan)?)?;
+        let baseline = judge(&naive::run_clean(self.plan.model, &self.plan.scoring)?)?;
+        let source = match &self.plan.donor {
+            Some(donor) => Some(judge(&naive::run_clean(donor.model, &donor.scoring)?)?),
+            None => None,
+        };
         let mut patched = self.resume(&baseline, source.as_deref(), store.as_deref_mut())?;
         let mut bar = progress::bar("patching", self.cells.len() as u64);
         for (index, cell) in self.cells.iter().enumerate() {
@@ -195,13 +186,7 @@ impl Sweep<'_> {
         Effects::new(self, baseline, source, patched)
     }
 
-    fn fast(
-        &self,
-        demand: &Demand,
-        judge: &mut Judge,
-        source: Option<Vec<f64>>,
-        mut store: Option<&mut Store>,
-    ) -> Result<Effects> {
+    fn fast(&self, demand: &Demand, judge: &mut Judge, mut store: Option<&mut Store>) -> Result<Effects> {
         let decoder = self.plan.model.decoder();
         let ropes = ropes(decoder.config(), &self.plan, decoder.device())?;
         let mut order: Vec<usize> = (0..self.cells.len()).collect();
@@ -209,17 +194,18 @@ impl Sweep<'_> {
         order.sort_by_key(|&index| (entry(&self.cells[index]), self.cells[index].spot));
 
         let mut patched: Option<Vec<Option<Vec<f64>>>> = None;
-        let mut baseline = Vec::new();
+        let (mut baseline, mut source) = (Vec::new(), None);
         let mut bar = progress::bar("patching", self.cells.len() as u64);
         for window in self.windows(&order) {
-            let clean = self.clean(&window)?;
-            let logits =
-                clean.logits.clone().ok_or_else(|| Error::new("the clean forward gave no logits"))?;
-            let values = self.values(&window)?;
+            let Runs { clean, logits, values, source_logits } = self.record(&window)?;
             let (forests, forest_of) = self.forests(&window, &clean, &values)?;
             let readout = Readout::new(decoder, demand, &logits)?;
             if patched.is_none() {
                 baseline = judge(readout.clean())?;
+                source = match source_logits {
+                    Some(logits) => Some(judge(&Table::new(&logits)?)?),
+                    None => None,
+                };
                 patched = Some(self.resume(&baseline, source.as_deref(), store.as_deref_mut())?);
             }
             let Some(patched) = &mut patched else { continue };
@@ -294,7 +280,7 @@ impl Sweep<'_> {
         let what = match &self.source {
             Source::Run => "run".to_string(),
             Source::Zero => "zero".to_string(),
-            Source::Mean(prompts) => format!("mean {:?}", sequences(prompts)),
+            Source::Mean(prompts) => format!("mean {:?}", sequences_of(prompts)),
             Source::Fixed(tensor) => format!("fixed {}", tensor_bits(tensor)),
             Source::Add(tensor) => format!("add {}", tensor_bits(tensor)),
         };
@@ -337,31 +323,49 @@ impl Sweep<'_> {
         self.budget.unwrap_or_else(|| memory::free() / 4)
     }
 
-    fn clean(&self, window: &[usize]) -> Result<Recording> {
-        let entries = window.iter().filter_map(|&index| {
-            self.cells[index].parts.iter().map(|part| (part.layer, Stage::of(part.point))).min()
-        });
-        let sites = entries.flat_map(|(layer, stage)| clean_sites(layer, stage)).collect();
-        let scoring = &self.plan.scoring;
-        Recording::new(self.plan.model.decoder(), scoring.sequences(), sites, scoring.reads().to_vec())
-    }
-
-    fn values(&self, window: &[usize]) -> Result<Values> {
-        let parts = window.iter().flat_map(|&index| &self.cells[index].parts);
-        let sites: HashSet<Site> = parts.flat_map(source_sites).collect();
-        Ok(match &self.source {
+    /// The clean runs that a window's cells stand on. Prompts and sources of one model are run together, so
+    /// that what they have in common is computed once.
+    fn record(&self, window: &[usize]) -> Result<Runs> {
+        let cells = || window.iter().map(|&index| &self.cells[index]);
+        let entries = cells()
+            .filter_map(|cell| cell.parts.iter().map(|part| (part.layer, Stage::of(part.point))).min());
+        let mut sites: HashSet<Site> = entries.flat_map(|(layer, stage)| clean_sites(layer, stage)).collect();
+        let put_in: HashSet<Site> = cells().flat_map(|cell| &cell.parts).flat_map(source_sites).collect();
+        let (scoring, decoder) = (&self.plan.scoring, self.plan.model.decoder());
+        let mut sequences = scoring.sequences().to_vec();
+        let mut reads = scoring.reads().to_vec();
+        let (n_rows, n_reads) = (sequences.len(), reads.len());
+        let shared = match (&self.source, &self.plan.donor) {
+            (Source::Run, Some(donor)) if std::ptr::eq(donor.model.decoder(), decoder) => {
+                sequences.extend_from_slice(donor.scoring.sequences());
+                reads.extend(donor.scoring.reads().iter().map(|&(row, position)| (n_rows + row, position)));
+                sites.extend(&put_in);
+                true
+            }
+            _ => false,
+        };
+        let clean = Arc::new(Recording::new(decoder, &sequences, sites, reads)?);
+        let all = clean.logits()?;
+        let logits = all.narrow(0, 0, n_reads)?;
+        let mut source_logits = None;
+        let values = match &self.source {
+            Source::Run if shared => {
+                source_logits = Some(all.narrow(0, n_reads, all.dim(0)? - n_reads)?);
+                Values::Run { run: clean.clone(), first_row: n_rows }
+            }
             Source::Run => {
-                let donor = self.donor()?;
-                let decoder = donor.model.decoder();
-                Values::Run(Recording::new(decoder, donor.scoring.sequences(), sites, Vec::new())?)
+                let Donor { model, scoring, .. } = self.donor()?;
+                let (sequences, reads) = (scoring.sequences(), scoring.reads().to_vec());
+                let run = Arc::new(Recording::new(model.decoder(), sequences, put_in, reads)?);
+                source_logits = Some(run.logits()?.clone());
+                Values::Run { run, first_row: 0 }
             }
             Source::Zero => Values::Zero,
-            Source::Mean(prompts) => {
-                Values::Mean(Recording::means(self.plan.model.decoder(), &sequences(prompts), sites)?)
-            }
+            Source::Mean(prompts) => Values::Mean(Recording::means(decoder, &sequences_of(prompts), put_in)?),
             Source::Fixed(tensor) => Values::Fixed(tensor.clone()),
             Source::Add(tensor) => Values::Add(tensor.clone()),
-        })
+        };
+        Ok(Runs { logits, clean, values, source_logits })
     }
 
     /// The forests of a window's cells, and which one a place has.
@@ -408,6 +412,16 @@ impl Sweep<'_> {
     }
 }
 
+/// What a window's cells stand on.
+struct Runs {
+    clean: Arc<Recording>,
+    /// [read, d_vocab] of the prompts.
+    logits: Tensor,
+    values: Values,
+    /// The same of the source, where values come from a run.
+    source_logits: Option<Tensor>,
+}
+
 /// The sites of the clean run and of the source that a cell needs.
 fn needed(cell: &Cell) -> impl Iterator<Item = Site> + '_ {
     let entry = cell.parts.iter().map(|part| (part.layer, Stage::of(part.point))).min();
@@ -420,7 +434,7 @@ fn is_fast(model: &Model) -> bool {
     model.decoder().device().is_cpu() && model.decoder().dtype() == candle_core::DType::F32
 }
 
-fn sequences(prompts: &[Prompt]) -> Vec<Vec<u32>> {
+fn sequences_of(prompts: &[Prompt]) -> Vec<Vec<u32>> {
     prompts.iter().map(|prompt| prompt.tokens.clone()).collect()
 }
 

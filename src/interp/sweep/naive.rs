@@ -9,8 +9,9 @@ use super::part::Part;
 use super::plan::Plan;
 use crate::error::{Error, Result};
 use crate::interp::cache::{Cache, CacheTap};
-use crate::interp::metric::Table;
+use crate::interp::metric::{Scoring, Table};
 use crate::interp::positions::Positions;
+use crate::model::Model;
 use crate::model::activation::Activation;
 use crate::model::pass::{Pass, Read};
 use crate::model::site::{Point, Site};
@@ -33,7 +34,7 @@ pub enum PlainValues {
 
 /// What `sites` hold for `sequences`, every row computed apart.
 pub fn run_apart(
-    model: &crate::model::Model,
+    model: &Model,
     sequences: &[Vec<u32>],
     sites: impl IntoIterator<Item = Site>,
 ) -> Result<Cache> {
@@ -54,21 +55,21 @@ pub fn run_cell(
     put_in: &[Vec<Option<(usize, usize)>>],
 ) -> Result<Table> {
     let mut tap = PlainPatch { values, parts, put_in };
-    logits(plan, &mut tap)
+    logits(plan.model, &plan.scoring, &mut tap)
 }
 
 /// The logits at the metric's reads of the clean run.
 ///
 /// # Errors
 /// Where the forward fails.
-pub fn run_clean(plan: &Plan) -> Result<Table> {
-    logits(plan, &mut NoTap)
+pub fn run_clean(model: &Model, scoring: &Scoring) -> Result<Table> {
+    logits(model, scoring, &mut NoTap)
 }
 
-fn logits(plan: &Plan, tap: &mut dyn Tap) -> Result<Table> {
-    let tree = TokenTree::separate(plan.scoring.sequences())?;
-    let read = Read::At(plan.scoring.reads().to_vec());
-    let output = plan.model.decoder().forward(&tree, plain(tap, read))?;
+fn logits(model: &Model, scoring: &Scoring, tap: &mut dyn Tap) -> Result<Table> {
+    let tree = TokenTree::separate(scoring.sequences())?;
+    let read = Read::At(scoring.reads().to_vec());
+    let output = model.decoder().forward(&tree, plain(tap, read))?;
     Table::new(&output.logits.ok_or_else(|| Error::new("the forward gave no logits"))?)
 }
 

@@ -140,9 +140,10 @@ impl<'a> Plan<'a> {
         let mut rows = Vec::new();
         for (r, tokens) in self.scoring.sequences().iter().enumerate() {
             let differs = |cell: Option<(usize, usize)>, position: usize| match values {
-                Values::Run(source) => cell
-                    .filter(|&cell| !self.is_own(r, position, cell))
-                    .map(|(row, position)| source.tree().rows()[row][position]),
+                // In one run of both, a node of the source may be the prompt's own.
+                Values::Run { run, first_row } => cell
+                    .map(|(row, position)| run.tree().rows()[first_row + row][position])
+                    .filter(|&node| *first_row == 0 || node != clean.tree().rows()[r][position]),
                 _ => cell.map(|_| 0),
             };
             let source: Vec<Option<u32>> = (0..tokens.len()).map(|p| differs(put_in[r][p], p)).collect();
@@ -156,15 +157,6 @@ impl<'a> Plan<'a> {
             rows.push(Row { tokens, clean: &clean.tree().rows()[r], source, beside });
         }
         Forest::new(&rows, clean.tree().len(), self.scoring.reads(), device)
-    }
-
-    /// True where the source's value is the clean run's own: one model, and the same tokens so far.
-    fn is_own(&self, row: usize, position: usize, (source_row, source_position): (usize, usize)) -> bool {
-        let Some(donor) = &self.donor else { return false };
-        std::ptr::eq(donor.model.decoder(), self.model.decoder())
-            && position == source_position
-            && self.scoring.sequences()[row][..=position]
-                == donor.scoring.sequences()[source_row][..=source_position]
     }
 }
 

@@ -20,8 +20,7 @@ pub struct Recording {
     pub kv: KvCache,
     /// [node, …] by site.
     values: HashMap<Site, Tensor>,
-    /// The logits that were asked for: [read, d_vocab].
-    pub logits: Option<Tensor>,
+    logits: Option<Tensor>,
 }
 
 impl Recording {
@@ -47,6 +46,11 @@ impl Recording {
         let mut tap = Keep { sites, means: true, values: HashMap::new() };
         decoder.forward(&TokenTree::shared(sequences)?, Pass::new(&mut tap, Read::Nothing))?;
         Ok(tap.values)
+    }
+
+    /// The logits that were asked for: [read, d_vocab].
+    pub fn logits(&self) -> Result<&Tensor> {
+        self.logits.as_ref().ok_or_else(|| Error::new("the forward gave no logits"))
     }
 
     /// The tree that was run.

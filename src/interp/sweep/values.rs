@@ -1,6 +1,7 @@
 //! What is put in the place of a patched value.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
 
@@ -11,8 +12,14 @@ use crate::model::site::Site;
 
 /// What is put in the place of a patched value.
 pub enum Values {
-    /// What another run held at the corresponding node.
-    Run(Recording),
+    /// What another run held at the corresponding node. It may be the clean run itself, with the source's
+    /// rows after the prompts'.
+    Run {
+        /// The run.
+        run: Arc<Recording>,
+        /// Its first row of the source.
+        first_row: usize,
+    },
     /// Zeros.
     Zero,
     /// One value a site, [1, …], for all positions.
@@ -36,7 +43,7 @@ impl Values {
         nodes: &Nodes,
     ) -> Result<Tensor> {
         let put_in = match self {
-            Self::Run(source) => source.get(site)?.index_select(&nodes.source, 0)?,
+            Self::Run { run, .. } => run.get(site)?.index_select(&nodes.source, 0)?,
             Self::Zero => own.zeros_like()?,
             Self::Mean(means) => means
                 .get(&site)

@@ -303,7 +303,7 @@ impl WavePass<'_> {
             let nodes = forest.nodes(extent);
             let from_pattern = match self.wave.values {
                 Values::Zero => own.zeros_like()?,
-                Values::Run(source) => {
+                Values::Run { run: source, .. } => {
                     let (clean_k, clean_v) = self.wave.clean.keys_and_values(layer)?;
                     let v = match &own_values {
                         Some(values) if place < active => {
