@@ -11,7 +11,9 @@ use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
 use mora::interp::metric::{Metric, Scoring};
-use mora::interp::sweep::{Align, Cell, Donor, Effects, Engine, Part, Plan, Source, Spot, Sweep, Where};
+use mora::interp::sweep::{
+    Align, Cell, Donor, Effects, Engine, Part, Plan, Session, Source, Spot, Sweep, Where,
+};
 use mora::model::Model;
 use mora::model::open::{OpenOptions, open};
 use mora::model::prompt::Prompt;
@@ -116,17 +118,10 @@ impl<'a> Work<'a> {
     }
 
     fn run(&self, engine: Engine, spots: &[Spot], cells: &[Cell]) -> (f64, Effects) {
-        let sweep = Sweep {
-            plan: self.plan(),
-            source: Source::Run,
-            spots: spots.to_vec(),
-            cells: cells.to_vec(),
-            engine,
-            budget: None,
-            store: None,
-        };
+        let sweep =
+            Sweep { plan: self.plan(), source: Source::Run, spots: spots.to_vec(), engine, budget: None };
         let start = Instant::now();
-        let effects = sweep.run(None).unwrap();
+        let effects = sweep.run(cells, &mut Session::default()).unwrap();
         (start.elapsed().as_secs_f64(), effects)
     }
 }

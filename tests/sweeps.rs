@@ -6,7 +6,10 @@ mod common;
 use candle_core::{Device, Tensor};
 use common::words;
 use mora::interp::metric::{Metric, Scoring};
-use mora::interp::sweep::{Align, Cell, Donor, Effects, Engine, Part, Plan, Source, Spot, Sweep, Where};
+use mora::interp::sweep::{
+    Align, Cell, Circuit, Direction, Donor, Effects, Engine, Greedy, Part, Plan, Session, Source, Spot,
+    Store, Sweep, Where,
+};
 use mora::model::Model;
 use mora::model::prompt::Prompt;
 
@@ -80,17 +83,9 @@ impl<'a> Case<'a> {
     }
 
     fn run(&self, engine: Engine, spots: &[Spot], cells: &[Cell], budget: Option<usize>) -> Effects {
-        Sweep {
-            plan: self.plan(),
-            source: self.source.clone(),
-            spots: spots.to_vec(),
-            cells: cells.to_vec(),
-            engine,
-            budget,
-            store: None,
-        }
-        .run(None)
-        .unwrap()
+        Sweep { plan: self.plan(), source: self.source.clone(), spots: spots.to_vec(), engine, budget }
+            .run(cells, &mut Session::default())
+            .unwrap()
     }
 
     /// Fast and plain, held equal; how far the cells move the metric at most.
@@ -337,4 +332,183 @@ fn results_do_not_depend_on_budget_order_or_threads() {
     let mut found = case.run(Engine::Fast, &spots, &reversed, None);
     found.patched.reverse();
     close(&found, "reversed");
+}
+
+#[test]
+fn both_ways_in_one_session_are_the_two_sweeps() {
+    for (name, is_other) in [("gemma2", false), ("gpt2", true)] {
+        let (model, other) = (words::model(name), words::tuned(name));
+        let (targets, sources) = (targets(&model), sources(&model));
+        let (there, back) = match is_other {
+            true => ((&model, &targets), (&other, &targets)),
+            false => ((&model, &targets), (&model, &sources)),
+        };
+        let case = |target: (&'static str, &Model, &[Prompt]), donor: (&Model, &[Prompt])| {
+            let case = Case {
+                target: target.1,
+                prompts: target.2,
+                donor: Some(donor),
+                source: Source::Run,
+                metric: answers(),
+            };
+            let spots = spots(&case.plan());
+            let cells = all_cells(target.1, spots.len());
+            let effects = case.run(Engine::Naive, &spots, &cells, None);
+            (spots, cells, effects)
+        };
+        let (spots, cells, forward) = case(("there", there.0, there.1), (back.0, back.1));
+        let (_, _, backward) = case(("back", back.0, back.1), (there.0, there.1));
+        let both = Case {
+            target: there.0,
+            prompts: there.1,
+            donor: Some((back.0, back.1)),
+            source: Source::Run,
+            metric: answers(),
+        };
+        let sweep =
+            Sweep { plan: both.plan(), source: Source::Run, spots, engine: Engine::Fast, budget: None };
+        let mut session = Session::default();
+        for (found, expected) in [
+            (sweep.run(&cells, &mut session).unwrap(), forward),
+            (sweep.reversed().unwrap().run(&cells, &mut session).unwrap(), backward),
+        ] {
+            for (a, b) in found.patched.iter().flatten().zip(expected.patched.iter().flatten()) {
+                assert!((a - b).abs() < TOLERANCE, "{name}: {a} against {b}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stopped_sweep_goes_on_and_another_is_refused() {
+    let model = words::model("llama");
+    let (targets, sources) = (targets(&model), sources(&model));
+    let donor = Some((&model, sources.as_slice()));
+    let case = Case { target: &model, prompts: &targets, donor, source: Source::Run, metric: answers() };
+    let spots = spots(&case.plan());
+    let cells = all_cells(&model, spots.len());
+    let whole = case.run(Engine::Fast, &spots, &cells, Some(100_000));
+    let sweep = |metric: Metric| Sweep {
+        plan: Case { metric, source: Source::Run, ..case }.plan(),
+        source: Source::Run,
+        spots: spots.clone(),
+        engine: Engine::Fast,
+        budget: Some(100_000),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("cells");
+    let stored = |cells: &[Cell], metric: Metric| {
+        let mut session = Session::stored(Store::new(&at));
+        sweep(metric).run(cells, &mut session)
+    };
+    // Stopped half way: only the first half of the cells was finished.
+    stored(&cells[..cells.len() / 2], answers()).unwrap();
+    let before = std::fs::read_dir(&at).unwrap().count();
+    let resumed = stored(&cells, answers()).unwrap();
+    assert!(before > 2 && std::fs::read_dir(&at).unwrap().count() > before);
+    let largest = resumed.patched.iter().flatten().zip(whole.patched.iter().flatten());
+    assert!(largest.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) < 1e-5);
+    let after = std::fs::read_dir(&at).unwrap().count();
+    let again = stored(&cells, answers()).unwrap();
+    assert!(again.patched == resumed.patched, "what was kept is not what was found");
+    assert_eq!(std::fs::read_dir(&at).unwrap().count(), after, "finished cells were run again");
+
+    let error = stored(&cells, Metric::LogProb { answer: "w7".into() }).unwrap_err().to_string();
+    assert!(error.contains("holds another sweep"), "{error}");
+    std::fs::write(at.join("chunk-000001.json"), "{\"L0H0 @ all\": [\"x\"]}").unwrap();
+    let error = stored(&cells, answers()).unwrap_err().to_string();
+    assert!(error.contains("chunk-000001.json"), "{error}");
+}
+
+#[test]
+fn circuits_are_the_greedy_ones() {
+    let model = words::model("gemma2");
+    let (targets, sources) = (targets(&model), sources(&model));
+    let donor = Some((&model, sources.as_slice()));
+    let case = Case { target: &model, prompts: &targets, donor, source: Source::Run, metric: answers() };
+    let spots = vec![case.plan().spot(&Where::All, Align::Positions).unwrap()];
+    let candidates = Part::set("heads+mlp", &[0, 1], model.decoder().config()).unwrap();
+    let sweep = Sweep {
+        plan: case.plan(),
+        source: Source::Run,
+        spots: spots.clone(),
+        engine: Engine::Fast,
+        budget: None,
+    };
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    for direction in [Direction::PatchIn, Direction::AblateOut] {
+        let greedy = Greedy { direction, max: candidates.len(), rerank: true, until_flip: false };
+        let circuit: Circuit = sweep.circuit(&candidates, 0, &greedy, &mut Session::default()).unwrap();
+        assert_eq!(circuit.steps.len(), candidates.len() + 1);
+        // Each step by hand, in the plain engine: no other component would have moved the mean further.
+        let mut chosen: Vec<Part> = Vec::new();
+        let sign = -mean(&circuit.steps[0].values).signum();
+        for step in &circuit.steps[1..] {
+            let left: Vec<Part> = candidates.iter().copied().filter(|part| !chosen.contains(part)).collect();
+            let patched = |with: &[Part]| match direction {
+                Direction::PatchIn => with.to_vec(),
+                Direction::AblateOut => candidates.iter().copied().filter(|p| !with.contains(p)).collect(),
+            };
+            let cells: Vec<Cell> = left
+                .iter()
+                .map(|&part| Cell { parts: patched(&[chosen.clone(), vec![part]].concat()), spot: 0 })
+                .filter(|cell| !cell.parts.is_empty())
+                .collect();
+            if !cells.is_empty() {
+                let effects = case.run(Engine::Naive, &spots, &cells, None);
+                let best = effects.patched.iter().map(|values| sign * mean(values)).fold(f64::MIN, f64::max);
+                assert!((sign * mean(&step.values) - best).abs() < TOLERANCE, "{direction:?}");
+            }
+            chosen.push(step.part.unwrap());
+        }
+        let last = circuit.steps.last().unwrap();
+        if direction == Direction::AblateOut {
+            assert_eq!(last.values, circuit.baseline);
+        }
+        let once = Greedy { direction, max: 3, rerank: false, until_flip: false };
+        let once = sweep.circuit(&candidates, 0, &once, &mut Session::default()).unwrap();
+        assert_eq!(once.steps[1].part, circuit.steps[1].part);
+        assert_eq!(once.frame().unwrap().height(), 4 * targets.len());
+    }
+}
+
+#[test]
+fn what_cannot_be_swept_is_an_error() {
+    let (model, other) = (words::model("gemma2"), words::model("llama"));
+    let targets = targets(&model);
+    let scored = || scoring(&model, &targets, answers());
+    let message = |result: mora::Result<Plan>| result.err().unwrap().to_string();
+    let others = Donor { model: &other, prompts: &targets, scoring: scored() };
+    let error = message(Plan::new(&model, &targets, scored(), Some(others)));
+    assert!(error.contains("another architecture"), "{error}");
+    let few =
+        Donor { model: &model, prompts: &targets[..2], scoring: scoring(&model, &targets[..2], answers()) };
+    let error = message(Plan::new(&model, &targets, scored(), Some(few)));
+    assert!(error.contains("2 source prompts for 4 prompts"), "{error}");
+    assert!(Scoring::new(answers(), &[], model.tokenizer()).is_err());
+
+    let config = model.decoder().config();
+    for (name, expected) in [
+        ("L26H0", "L26H0: layers are 0–2"),
+        ("L0H9", "heads are 0–"),
+        ("L0KV7.k", "key/value heads are 0–"),
+        ("L0N9999", "neurons are 0–"),
+    ] {
+        let error = name.parse::<Part>().unwrap().check(config).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    let plan = Plan::new(&model, &targets, scored(), None).unwrap();
+    let error = plan.spot(&Where::At(vec![99]), Align::Positions).unwrap_err().to_string();
+    assert!(error.contains("prompt 0 has no position 99"), "{error}");
+    let zero = |engine| Sweep {
+        plan: Plan::new(&model, &targets, scored(), None).unwrap(),
+        source: Source::Fixed(Tensor::zeros(3, candle_core::DType::F32, &Device::Cpu).unwrap()),
+        spots: vec![plan.spot(&Where::All, Align::Positions).unwrap()],
+        engine,
+        budget: None,
+    };
+    let cell = Cell { parts: vec!["L0_MLP".parse().unwrap()], spot: 0 };
+    let error = zero(Engine::Fast).run(&[cell], &mut Session::default()).unwrap_err().to_string();
+    assert!(error.contains("the source has shape [3]"), "{error}");
+    assert!(zero(Engine::Fast).run(&[], &mut Session::default()).is_err());
 }

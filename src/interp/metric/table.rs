@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use crate::error::{Error, Result};
 
@@ -49,6 +49,19 @@ impl Table {
     pub fn new(logits: &Tensor) -> Result<Self> {
         let logits: Vec<Vec<f32>> = logits.to_dtype(DType::F32)?.to_vec2()?;
         Ok(Self(logits.into_iter().map(|row| Arc::new(Row::whole(row))).collect()))
+    }
+
+    /// The logits as a tensor [read, d_vocab].
+    ///
+    /// # Errors
+    /// Where only some tokens' logits are here.
+    pub fn whole(&self) -> Result<Tensor> {
+        if self.0.iter().any(|row| row.tokens.is_some()) {
+            return Err(Error::new("only some tokens' logits were computed"));
+        }
+        let width = self.0.first().map_or(0, |row| row.logits.len());
+        let values: Vec<f32> = self.0.iter().flat_map(|row| row.logits.iter().copied()).collect();
+        Ok(Tensor::from_vec(values, (self.0.len(), width), &Device::Cpu)?)
     }
 
     /// The logit of a token.

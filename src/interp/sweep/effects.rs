@@ -22,13 +22,14 @@ pub struct Effects {
 impl Effects {
     pub(super) fn new(
         sweep: &Sweep,
+        cells: &[Cell],
         baseline: Vec<f64>,
         source: Option<Vec<f64>>,
         patched: Vec<Option<Vec<f64>>>,
     ) -> Result<Self> {
         let patched = patched
             .into_iter()
-            .zip(&sweep.cells)
+            .zip(cells)
             .map(|(found, cell)| found.ok_or_else(|| Error::new(format!("{} was not run", cell.name()))))
             .collect::<Result<Vec<_>>>()?;
         let n_prompts = sweep.plan.prompts.len();
@@ -40,7 +41,7 @@ impl Effects {
                 )));
             }
         }
-        Ok(Self { cells: sweep.cells.clone(), spots: sweep.spots.clone(), baseline, source, patched })
+        Ok(Self { cells: cells.to_vec(), spots: sweep.spots.clone(), baseline, source, patched })
     }
 
     /// The cells, in the order of `patched`.

@@ -5,6 +5,7 @@
 //! cell on every prompt. The fast engine ([`wave`]) computes only what a cell can change; the plain one
 //! ([`naive`]) runs one hooked forward a cell, and is what the fast one is checked against.
 
+mod circuit;
 mod effects;
 mod forest;
 mod memory;
@@ -13,16 +14,19 @@ mod part;
 mod plan;
 mod readout;
 mod record;
+mod shelf;
 mod spot;
 mod store;
 mod values;
 mod wave;
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use candle_core::Tensor;
 
+pub use self::circuit::{Circuit, Direction, Greedy, Step};
 pub use self::effects::Effects;
 use self::forest::Forest;
 use self::naive::PlainValues;
@@ -30,12 +34,13 @@ pub use self::part::Part;
 pub use self::plan::{Donor, Plan};
 use self::readout::Readout;
 use self::record::Recording;
+use self::shelf::Shelf;
 pub use self::spot::{Align, Spot, Where};
 pub use self::store::Store;
 use self::values::Values;
 use self::wave::{Stage, Variant, Wave, clean_sites, source_sites};
 use crate::error::{Context, Error, Result};
-use crate::interp::metric::{Demand, Table};
+use crate::interp::metric::Table;
 use crate::model::Model;
 use crate::model::config::ArchConfig;
 use crate::model::prompt::Prompt;
@@ -62,7 +67,7 @@ pub enum Source<'a> {
 }
 
 /// Parts and positions that are patched together.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Cell {
     /// What is patched.
     pub parts: Vec<Part>,
@@ -74,6 +79,15 @@ impl Cell {
     /// The names of its parts, joined by `+`.
     pub fn name(&self) -> String {
         self.parts.iter().map(Part::to_string).collect::<Vec<_>>().join("+")
+    }
+
+    /// Where its first patch takes effect.
+    fn entry(&self) -> Option<(usize, Stage)> {
+        self.parts.iter().map(|part| (part.layer, Stage::of(part.point))).min()
+    }
+
+    fn place(&self) -> Place {
+        (self.spot, self.by_pattern())
     }
 
     fn by_pattern(&self) -> bool {
@@ -105,52 +119,89 @@ pub struct Sweep<'a> {
     pub source: Source<'a>,
     /// The choices of positions.
     pub spots: Vec<Spot>,
-    /// What is patched in each run.
-    pub cells: Vec<Cell>,
     /// How.
     pub engine: Engine,
     /// Bytes that the sweep may take; a quarter of the free memory where `None`.
     pub budget: Option<usize>,
-    /// Where finished cells are kept.
-    pub store: Option<Store>,
 }
 
-impl Sweep<'_> {
-    /// Runs every cell. The metric's own numbers are taken, or those of `judge`, which needs all logits.
+/// What several runs of a sweep share.
+#[derive(Default)]
+pub struct Session<'a> {
+    /// Gives the numbers in place of the metric; needs all logits.
+    pub judge: Option<Box<Judge<'a>>>,
+    /// Where finished cells are kept.
+    pub store: Option<Store>,
+    /// Clean runs, to be used again.
+    shelf: Shelf,
+}
+
+impl<'a> Session<'a> {
+    /// A session whose finished cells are kept.
+    pub fn stored(store: Store) -> Self {
+        Self { store: Some(store), ..Self::default() }
+    }
+
+    /// A session in which `judge` gives the numbers.
+    pub fn judged(judge: Box<Judge<'a>>) -> Self {
+        Self { judge: Some(judge), ..Self::default() }
+    }
+}
+
+impl<'a> Sweep<'a> {
+    /// The sweep the other way: the source patched with the prompts' values.
+    ///
+    /// # Errors
+    /// Where values come from no run.
+    pub fn reversed(&self) -> Result<Self> {
+        Ok(Self {
+            plan: self.plan.reversed()?,
+            source: Source::Run,
+            spots: self.spots.iter().map(Spot::reversed).collect(),
+            engine: self.engine,
+            budget: self.budget,
+        })
+    }
+
+    /// Runs every cell.
     ///
     /// # Errors
     /// Where a cell does not fit the model, a forward fails or the work is interrupted; finished cells
-    /// are then in the store.
-    pub fn run(mut self, judge: Option<&mut Judge>) -> Result<Effects> {
+    /// are then in the session's store.
+    pub fn run(&self, cells: &[Cell], session: &mut Session) -> Result<Effects> {
         let config = self.plan.model.decoder().config();
-        for cell in &self.cells {
+        if cells.is_empty() {
+            return Err(Error::new("no components to patch"));
+        }
+        for cell in cells {
             if cell.parts.is_empty() {
                 return Err(Error::new("a cell without components patches nothing"));
             }
             cell.parts.iter().try_for_each(|part| part.check(config))?;
         }
-        if self.cells.is_empty() {
-            return Err(Error::new("no components to patch"));
-        }
-        let mut demand = self.plan.scoring.demand();
-        if judge.is_some() {
-            demand.whole.fill(true);
-        }
-        let scoring = self.plan.scoring.clone();
-        let mut plain = move |table: &Table| scoring.values_of(table);
-        let judge: &mut Judge = match judge {
-            Some(judge) => judge,
-            None => &mut plain,
-        };
-        let mut store = self.store.take();
         match self.engine {
-            Engine::Fast if is_fast(self.plan.model) => self.fast(&demand, judge, store.as_mut()),
-            _ => self.naive(judge, store.as_mut()),
+            Engine::Fast if is_fast(self.plan.model) => self.fast(cells, session),
+            _ => self.naive(cells, session),
         }
     }
 
-    fn naive(&self, judge: &mut Judge, mut store: Option<&mut Store>) -> Result<Effects> {
-        let sites: HashSet<Site> = self.parts().map(|part| part.site()).collect();
+    fn judge(&self, table: &Table, session: &mut Session) -> Result<Vec<f64>> {
+        match &mut session.judge {
+            Some(judge) => judge(table),
+            None => self.plan.scoring.values_of(table),
+        }
+    }
+
+    /// The metric of the source's own prompts.
+    fn judge_source(&self, table: &Table, session: &mut Session) -> Result<Vec<f64>> {
+        match &mut session.judge {
+            Some(judge) => judge(table),
+            None => self.donor()?.scoring.values_of(table),
+        }
+    }
+
+    fn naive(&self, cells: &[Cell], session: &mut Session) -> Result<Effects> {
+        let sites: HashSet<Site> = cells.iter().flat_map(|cell| &cell.parts).map(Part::site).collect();
         let values = match &self.source {
             Source::Run => {
                 let donor = self.donor()?;
@@ -163,97 +214,86 @@ impl Sweep<'_> {
             Source::Fixed(tensor) => PlainValues::Fixed(tensor.clone()),
             Source::Add(tensor) => PlainValues::Add(tensor.clone()),
         };
-        let baseline = judge(&naive::run_clean(self.plan.model, &self.plan.scoring)?)?;
+        let baseline = self.judge(&naive::run_clean(self.plan.model, &self.plan.scoring)?, session)?;
         let source = match &self.plan.donor {
-            Some(donor) => Some(judge(&naive::run_clean(donor.model, &donor.scoring)?)?),
+            Some(donor) => Some(self.judge_source(&naive::run_clean(donor.model, &donor.scoring)?, session)?),
             None => None,
         };
-        let mut patched = self.resume(&baseline, source.as_deref(), store.as_deref_mut())?;
-        let mut bar = progress::bar("patching", self.cells.len() as u64);
-        for (index, cell) in self.cells.iter().enumerate() {
-            if patched[index].is_none() {
+        let mut patched = self.resume(cells, &baseline, source.as_deref(), session)?;
+        let mut bar = progress::bar("patching", cells.len() as u64);
+        for (cell, patched) in cells.iter().zip(&mut patched) {
+            if patched.is_none() {
                 let put_in = self.plan.put_in(&self.spots[cell.spot]);
                 let table =
                     naive::run_cell(&self.plan, &values, &cell.parts, &put_in).within(|| cell.name())?;
-                let found = judge(&table)?;
-                if let Some(store) = store.as_deref_mut() {
-                    store.add(&[(self.key(cell), found.clone())])?;
-                }
-                patched[index] = Some(found);
+                let found = self.judge(&table, session)?;
+                self.keep(&[(cell, &found)], session)?;
+                *patched = Some(found);
             }
             bar.advance(1);
         }
-        Effects::new(self, baseline, source, patched)
+        Effects::new(self, cells, baseline, source, patched)
     }
 
-    fn fast(&self, demand: &Demand, judge: &mut Judge, mut store: Option<&mut Store>) -> Result<Effects> {
+    fn fast(&self, cells: &[Cell], session: &mut Session) -> Result<Effects> {
         let decoder = self.plan.model.decoder();
         let ropes = ropes(decoder.config(), &self.plan, decoder.device())?;
-        let mut order: Vec<usize> = (0..self.cells.len()).collect();
-        let entry = |cell: &Cell| cell.parts.iter().map(|part| (part.layer, Stage::of(part.point))).min();
-        order.sort_by_key(|&index| (entry(&self.cells[index]), self.cells[index].spot));
+        let mut demand = self.plan.scoring.demand();
+        if session.judge.is_some() {
+            demand.whole.fill(true);
+        }
+        let mut order: Vec<&Cell> = cells.iter().collect();
+        order.sort_by_key(|cell| (cell.entry(), cell.spot));
 
-        let mut patched: Option<Vec<Option<Vec<f64>>>> = None;
-        let (mut baseline, mut source) = (Vec::new(), None);
-        let mut bar = progress::bar("patching", self.cells.len() as u64);
+        let mut found: HashMap<&Cell, Vec<f64>> = HashMap::new();
+        let mut clean_values = None;
+        let mut bar = progress::bar("patching", cells.len() as u64);
         for window in self.windows(&order) {
-            let Runs { clean, logits, values, source_logits } = self.record(&window)?;
-            let (forests, forest_of) = self.forests(&window, &clean, &values)?;
-            let readout = Readout::new(decoder, demand, &logits)?;
-            if patched.is_none() {
-                baseline = judge(readout.clean())?;
-                source = match source_logits {
-                    Some(logits) => Some(judge(&Table::new(&logits)?)?),
+            let runs = self.record(&window, session)?;
+            let (forests, forest_of) = self.forests(&window, &runs)?;
+            let readout = Readout::new(decoder, &demand, &runs.logits)?;
+            if clean_values.is_none() {
+                let baseline = self.judge(readout.clean(), session)?;
+                let source = match &runs.source_logits {
+                    Some(logits) => Some(self.judge_source(&Table::new(logits)?, session)?),
                     None => None,
                 };
-                patched = Some(self.resume(&baseline, source.as_deref(), store.as_deref_mut())?);
+                let kept = self.resume(cells, &baseline, source.as_deref(), session)?;
+                found.extend(cells.iter().zip(kept).filter_map(|(cell, values)| Some((cell, values?))));
+                clean_values = Some((baseline, source));
             }
-            let Some(patched) = &mut patched else { continue };
             let wave = Wave {
                 decoder,
-                clean: &clean,
-                values: &values,
+                clean: &runs.clean,
+                values: &runs.values,
                 forests: &forests,
                 readout: &readout,
                 ropes: &ropes,
             };
-            let before = window.len();
-            let left: Vec<usize> = window.into_iter().filter(|&index| patched[index].is_none()).collect();
-            bar.advance((before - left.len()) as u64);
-            let rows = |index: &usize| forests[forest_of[&self.place(*index)]].all.len;
+            let left: Vec<&Cell> = window.iter().copied().filter(|cell| !found.contains_key(cell)).collect();
+            bar.advance((window.len() - left.len()) as u64);
+            let rows = |cell: &Cell| forests[forest_of[&cell.place()]].all.len;
             for chunk in self.chunks(&left, rows) {
                 let variants: Vec<Variant> = chunk
                     .iter()
-                    .map(|&index| Variant {
-                        parts: self.cells[index].parts.clone(),
-                        forest: forest_of[&self.place(index)],
-                    })
+                    .map(|cell| Variant { parts: cell.parts.clone(), forest: forest_of[&cell.place()] })
                     .collect();
                 let tables = wave.run(&variants)?;
-                let found = tables.iter().map(&mut *judge).collect::<Result<Vec<_>>>()?;
-                if let Some(store) = store.as_deref_mut() {
-                    let named = chunk.iter().map(|&index| self.key(&self.cells[index]));
-                    store.add(&named.zip(found.iter().cloned()).collect::<Vec<_>>())?;
-                }
-                for (&index, found) in chunk.iter().zip(found) {
-                    patched[index] = Some(found);
-                }
+                let values =
+                    tables.iter().map(|table| self.judge(table, session)).collect::<Result<Vec<_>>>()?;
+                let named: Vec<_> = chunk.iter().copied().zip(&values).collect();
+                self.keep(&named, session)?;
                 bar.advance(chunk.len() as u64);
+                found.extend(chunk.into_iter().zip(values));
             }
         }
-        Effects::new(self, baseline, source, patched.unwrap_or_default())
-    }
-
-    fn parts(&self) -> impl Iterator<Item = &Part> {
-        self.cells.iter().flat_map(|cell| &cell.parts)
+        let (baseline, source) = clean_values.ok_or_else(|| Error::new("nothing was run"))?;
+        let patched = cells.iter().map(|cell| found.get(cell).cloned()).collect();
+        Effects::new(self, cells, baseline, source, patched)
     }
 
     fn donor(&self) -> Result<&Donor<'_>> {
         self.plan.donor.as_ref().ok_or_else(|| Error::new("there is no run to take values from"))
-    }
-
-    fn place(&self, index: usize) -> Place {
-        (self.cells[index].spot, self.cells[index].by_pattern())
     }
 
     /// A cell's name in the store.
@@ -261,16 +301,22 @@ impl Sweep<'_> {
         format!("{} @ {}", cell.name(), self.spots[cell.spot].label)
     }
 
+    fn keep(&self, cells: &[(&Cell, &Vec<f64>)], session: &mut Session) -> Result<()> {
+        let Some(store) = &mut session.store else { return Ok(()) };
+        store.add(cells.iter().map(|(cell, values)| (self.key(cell), values.as_slice())))
+    }
+
     /// What the store has of these cells; a store of another sweep is refused.
     fn resume(
         &self,
+        cells: &[Cell],
         baseline: &[f64],
         source: Option<&[f64]>,
-        store: Option<&mut Store>,
+        session: &mut Session,
     ) -> Result<Vec<Option<Vec<f64>>>> {
-        let Some(store) = store else { return Ok(vec![None; self.cells.len()]) };
+        let Some(store) = &mut session.store else { return Ok(vec![None; cells.len()]) };
         store.open(&self.fingerprint(baseline, source))?;
-        Ok(self.cells.iter().map(|cell| store.get(&self.key(cell), baseline.len())).collect())
+        Ok(cells.iter().map(|cell| store.get(&self.key(cell), baseline.len())).collect())
     }
 
     /// All on which the numbers of a cell depend but its name. The baseline stands for the weights.
@@ -297,23 +343,22 @@ impl Sweep<'_> {
         ]
     }
 
-    /// The cells in `order`, cut where the clean run's values of their layers fill half the budget.
-    fn windows(&self, order: &[usize]) -> Vec<Vec<usize>> {
+    /// The cells in `order`, cut where the clean runs' values of their layers fill half the budget.
+    fn windows<'c>(&self, order: &[&'c Cell]) -> Vec<Vec<&'c Cell>> {
         let config = self.plan.model.decoder().config();
         let nodes: usize = self.plan.scoring.sequences().iter().map(Vec::len).sum();
         let per_site = nodes * config.d_model.max(config.n_heads * config.d_head) * size_of::<f32>();
         let allowed = (self.budget() / 2 / per_site.max(1)).max(1);
-        let mut windows: Vec<Vec<usize>> = Vec::new();
+        let mut windows: Vec<Vec<&Cell>> = Vec::new();
         let mut sites = HashSet::new();
-        for &index in order {
-            let cell = &self.cells[index];
+        for &cell in order {
             sites.extend(needed(cell));
             if sites.len() > allowed || windows.is_empty() {
                 sites = needed(cell).collect();
                 windows.push(Vec::new());
             }
             if let Some(window) = windows.last_mut() {
-                window.push(index);
+                window.push(cell);
             }
         }
         windows
@@ -325,85 +370,85 @@ impl Sweep<'_> {
 
     /// The clean runs that a window's cells stand on. Prompts and sources of one model are run together, so
     /// that what they have in common is computed once.
-    fn record(&self, window: &[usize]) -> Result<Runs> {
-        let cells = || window.iter().map(|&index| &self.cells[index]);
-        let entries = cells()
-            .filter_map(|cell| cell.parts.iter().map(|part| (part.layer, Stage::of(part.point))).min());
-        let mut sites: HashSet<Site> = entries.flat_map(|(layer, stage)| clean_sites(layer, stage)).collect();
-        let put_in: HashSet<Site> = cells().flat_map(|cell| &cell.parts).flat_map(source_sites).collect();
+    fn record(&self, window: &[&Cell], session: &mut Session) -> Result<Runs> {
+        let sites: HashSet<Site> = window.iter().copied().flat_map(needed).collect();
         let (scoring, decoder) = (&self.plan.scoring, self.plan.model.decoder());
-        let mut sequences = scoring.sequences().to_vec();
-        let mut reads = scoring.reads().to_vec();
-        let (n_rows, n_reads) = (sequences.len(), reads.len());
-        let shared = match (&self.source, &self.plan.donor) {
-            (Source::Run, Some(donor)) if std::ptr::eq(donor.model.decoder(), decoder) => {
-                sequences.extend_from_slice(donor.scoring.sequences());
-                reads.extend(donor.scoring.reads().iter().map(|&(row, position)| (n_rows + row, position)));
-                sites.extend(&put_in);
-                true
-            }
-            _ => false,
-        };
-        let clean = Arc::new(Recording::new(decoder, &sequences, sites, reads)?);
-        let all = clean.logits()?;
-        let logits = all.narrow(0, 0, n_reads)?;
+        let (n_rows, n_reads) = (scoring.sequences().len(), scoring.reads().len());
+        let shelf = &mut session.shelf;
+        let donor = self.plan.donor.as_ref();
+        if let (Source::Run, Some(donor)) = (&self.source, donor)
+            && std::ptr::eq(donor.model.decoder(), decoder)
+        {
+            // Both ways of a sweep run the same rows in the same order.
+            let (first, second) = match self.plan.is_reversed() {
+                false => (scoring, &donor.scoring),
+                true => (&donor.scoring, scoring),
+            };
+            let clean = shelf.run(decoder, &[first, second], sites)?;
+            let logits = clean.logits()?;
+            let (source_rows, source_reads) = (donor.scoring.sequences().len(), donor.scoring.reads().len());
+            let (rows, reads, put_in, put_in_reads) = match self.plan.is_reversed() {
+                false => (0, 0, n_rows, n_reads),
+                true => (source_rows, source_reads, 0, 0),
+            };
+            return Ok(Runs {
+                logits: logits.narrow(0, reads, n_reads)?,
+                source_logits: Some(logits.narrow(0, put_in_reads, source_reads)?),
+                values: Values::Run { run: clean.clone(), first_row: put_in },
+                first_row: rows,
+                clean,
+            });
+        }
+        let clean = shelf.run(decoder, &[scoring], sites.clone())?;
         let mut source_logits = None;
         let values = match &self.source {
-            Source::Run if shared => {
-                source_logits = Some(all.narrow(0, n_reads, all.dim(0)? - n_reads)?);
-                Values::Run { run: clean.clone(), first_row: n_rows }
-            }
             Source::Run => {
-                let Donor { model, scoring, .. } = self.donor()?;
-                let (sequences, reads) = (scoring.sequences(), scoring.reads().to_vec());
-                let run = Arc::new(Recording::new(model.decoder(), sequences, put_in, reads)?);
+                let donor = self.donor()?;
+                let run = shelf.run(donor.model.decoder(), &[&donor.scoring], sites)?;
                 source_logits = Some(run.logits()?.clone());
                 Values::Run { run, first_row: 0 }
             }
             Source::Zero => Values::Zero,
-            Source::Mean(prompts) => Values::Mean(Recording::means(decoder, &sequences_of(prompts), put_in)?),
+            Source::Mean(prompts) => {
+                let put_in = window.iter().flat_map(|cell| &cell.parts).flat_map(source_sites).collect();
+                Values::Mean(Recording::means(decoder, &sequences_of(prompts), put_in)?)
+            }
             Source::Fixed(tensor) => Values::Fixed(tensor.clone()),
             Source::Add(tensor) => Values::Add(tensor.clone()),
         };
-        Ok(Runs { logits, clean, values, source_logits })
+        Ok(Runs { logits: clean.logits()?.clone(), source_logits, values, first_row: 0, clean })
     }
 
     /// The forests of a window's cells, and which one a place has.
-    fn forests(
-        &self,
-        window: &[usize],
-        clean: &Recording,
-        values: &Values,
-    ) -> Result<(Vec<Forest>, HashMap<Place, usize>)> {
+    fn forests(&self, window: &[&Cell], runs: &Runs) -> Result<(Vec<Forest>, HashMap<Place, usize>)> {
         let (mut forests, mut forest_of) = (Vec::new(), HashMap::new());
-        for &index in window {
-            let place = self.place(index);
-            if let std::collections::hash_map::Entry::Vacant(entry) = forest_of.entry(place) {
+        for cell in window {
+            let place = cell.place();
+            if let Entry::Vacant(entry) = forest_of.entry(place) {
                 entry.insert(forests.len());
-                let device = self.plan.model.decoder().device();
-                forests.push(self.plan.forest(&self.spots[place.0], clean, values, place.1, device)?);
+                forests.push(self.plan.forest(&self.spots[place.0], runs, place.1)?);
             }
         }
         Ok((forests, forest_of))
     }
 
     /// Cells that run together: as many as the budget has room for.
-    fn chunks(&self, cells: &[usize], rows: impl Fn(&usize) -> usize) -> Vec<Vec<usize>> {
+    fn chunks<'c>(&self, cells: &[&'c Cell], rows: impl Fn(&Cell) -> usize) -> Vec<Vec<&'c Cell>> {
         let config = self.plan.model.decoder().config();
         let heads = (config.n_heads + config.n_kv_heads) * config.d_head;
         let per_row = (8 * config.d_model + 4 * heads + 3 * config.d_mlp) * size_of::<f32>();
         let allowed = (self.budget() / 2 / per_row.max(1)).clamp(1, CHUNK_ROWS);
-        let mut chunks: Vec<Vec<usize>> = Vec::new();
+        let mut chunks: Vec<Vec<&Cell>> = Vec::new();
         let mut filled = 0;
-        for &index in cells {
-            let rows = rows(&index);
+        for &cell in cells {
+            let rows = rows(cell);
             match chunks.last_mut() {
                 Some(chunk) if filled + rows <= allowed => {
-                    chunk.push(index);
+                    chunk.push(cell);
                     filled += rows;
                 }
                 _ => {
-                    chunks.push(vec![index]);
+                    chunks.push(vec![cell]);
                     filled = rows;
                 }
             }
@@ -414,18 +459,21 @@ impl Sweep<'_> {
 
 /// What a window's cells stand on.
 struct Runs {
+    /// The clean run.
     clean: Arc<Recording>,
+    /// Its first row of the prompts.
+    first_row: usize,
     /// [read, d_vocab] of the prompts.
     logits: Tensor,
+    /// What is put in.
     values: Values,
-    /// The same of the source, where values come from a run.
+    /// The logits of the source, where values come from a run.
     source_logits: Option<Tensor>,
 }
 
 /// The sites of the clean run and of the source that a cell needs.
 fn needed(cell: &Cell) -> impl Iterator<Item = Site> + '_ {
-    let entry = cell.parts.iter().map(|part| (part.layer, Stage::of(part.point))).min();
-    let clean = entry.into_iter().flat_map(|(layer, stage)| clean_sites(layer, stage));
+    let clean = cell.entry().into_iter().flat_map(|(layer, stage)| clean_sites(layer, stage));
     clean.chain(cell.parts.iter().flat_map(source_sites))
 }
 

@@ -1,9 +1,9 @@
 //! A sweep's rows: prompts continued by their answers, each beside the source that its values come from.
 
-use candle_core::Device;
+use std::sync::Arc;
 
+use super::Runs;
 use super::forest::{Forest, Row};
-use super::record::Recording;
 use super::spot::{Align, Pair, Spot, Where};
 use super::values::Values;
 use crate::error::{Error, Result};
@@ -31,6 +31,7 @@ pub struct Plan<'a> {
     pub scoring: Scoring,
     /// Where values are taken from, where they come from a run.
     pub donor: Option<Donor<'a>>,
+    is_reversed: bool,
 }
 
 impl<'a> Plan<'a> {
@@ -43,7 +44,7 @@ impl<'a> Plan<'a> {
         scoring: Scoring,
         donor: Option<Donor<'a>>,
     ) -> Result<Self> {
-        let plan = Self { model, prompts, scoring, donor };
+        let plan = Self { model, prompts, scoring, donor, is_reversed: false };
         let Some(donor) = &plan.donor else { return Ok(plan) };
         if donor.prompts.len() != prompts.len() {
             return Err(Error::new(format!(
@@ -54,6 +55,7 @@ impl<'a> Plan<'a> {
             .hint("give one source prompt for each prompt, in the same order"));
         }
         same_shape(model, donor.model)?;
+        same_tokens(model, donor.model, prompts)?;
         for prompt in 0..prompts.len() {
             if plan.answers(prompt) != donor.answers(prompt) {
                 return Err(Error::new(format!(
@@ -63,6 +65,29 @@ impl<'a> Plan<'a> {
             }
         }
         Ok(plan)
+    }
+
+    /// The plan the other way: the source's prompts patched from these.
+    ///
+    /// # Errors
+    /// Where values come from no run.
+    pub fn reversed(&self) -> Result<Self> {
+        let donor = self.donor.as_ref().ok_or_else(|| {
+            Error::new("a sweep goes both ways only between two runs")
+                .hint("give a model or prompts as source")
+        })?;
+        Ok(Self {
+            model: donor.model,
+            prompts: donor.prompts,
+            scoring: donor.scoring.clone(),
+            donor: Some(Donor { model: self.model, prompts: self.prompts, scoring: self.scoring.clone() }),
+            is_reversed: !self.is_reversed,
+        })
+    }
+
+    /// True for the other way of a sweep.
+    pub fn is_reversed(&self) -> bool {
+        self.is_reversed
     }
 
     /// What is run after a prompt, for each of its rows.
@@ -119,19 +144,13 @@ impl<'a> Plan<'a> {
         rows
     }
 
-    /// The nodes that a patch at `spot` can change after the `clean` run; `by_pattern` where what a patch
+    /// The nodes that a patch at `spot` can change after the clean run; `by_pattern` where what a patch
     /// changes depends on the source's earlier positions too.
     ///
     /// # Errors
     /// Where patterns are to be patched between prompts whose positions do not correspond.
-    pub fn forest(
-        &self,
-        spot: &Spot,
-        clean: &Recording,
-        values: &Values,
-        by_pattern: bool,
-        device: &Device,
-    ) -> Result<Forest> {
+    pub(super) fn forest(&self, spot: &Spot, runs: &Runs, by_pattern: bool) -> Result<Forest> {
+        let (clean, clean_rows) = (&runs.clean, &runs.clean.tree().rows()[runs.first_row..]);
         let put_in = self.put_in(spot);
         let whole = match by_pattern {
             true => Some(self.put_in(&self.spot(&Where::All, Align::Positions)?)),
@@ -139,11 +158,11 @@ impl<'a> Plan<'a> {
         };
         let mut rows = Vec::new();
         for (r, tokens) in self.scoring.sequences().iter().enumerate() {
-            let differs = |cell: Option<(usize, usize)>, position: usize| match values {
+            let differs = |cell: Option<(usize, usize)>, position: usize| match &runs.values {
                 // In one run of both, a node of the source may be the prompt's own.
                 Values::Run { run, first_row } => cell
                     .map(|(row, position)| run.tree().rows()[first_row + row][position])
-                    .filter(|&node| *first_row == 0 || node != clean.tree().rows()[r][position]),
+                    .filter(|&node| !Arc::ptr_eq(run, clean) || node != clean_rows[r][position]),
                 _ => cell.map(|_| 0),
             };
             let source: Vec<Option<u32>> = (0..tokens.len()).map(|p| differs(put_in[r][p], p)).collect();
@@ -154,9 +173,9 @@ impl<'a> Plan<'a> {
                     _ => None,
                 })
                 .collect();
-            rows.push(Row { tokens, clean: &clean.tree().rows()[r], source, beside });
+            rows.push(Row { tokens, clean: &clean_rows[r], source, beside });
         }
-        Forest::new(&rows, clean.tree().len(), self.scoring.reads(), device)
+        Forest::new(&rows, clean.tree().len(), self.scoring.reads(), self.model.decoder().device())
     }
 }
 
@@ -170,9 +189,39 @@ fn answers(scoring: &Scoring, prompt: usize, len: usize) -> Vec<&[u32]> {
     scoring.rows_of(prompt).map(|row| &scoring.sequences()[row][len..]).collect()
 }
 
+/// Fails where the prompts' tokens mean something else to the source.
+fn same_tokens(target: &Model, source: &Model, prompts: &[Prompt]) -> Result<()> {
+    let mut tokens: Vec<u32> = prompts.iter().flat_map(|prompt| prompt.tokens.iter().copied()).collect();
+    tokens.sort_unstable();
+    tokens.dedup();
+    for token in tokens {
+        let text = |model: &Model| model.tokenizer().token_text(token).ok();
+        let (expected, found) = (text(target), text(source));
+        if expected != found {
+            let text = |text: Option<String>| text.map_or("no token".to_string(), |text| format!("{text:?}"));
+            return Err(Error::new(format!(
+                "the source {} has another tokenizer: token {token} is {}, expected {}",
+                source.reference(),
+                text(found),
+                text(expected)
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Fails where values of one model cannot stand in the other.
 fn same_shape(target: &Model, source: &Model) -> Result<()> {
     let (a, b) = (target.decoder().config(), source.decoder().config());
+    if a.family != b.family {
+        return Err(Error::new(format!(
+            "the source {} is of another architecture: {}, expected {}",
+            source.reference(),
+            b.family,
+            a.family
+        ))
+        .hint("values can be patched between fine-tunes of one base, and between prompts of one model"));
+    }
     let sizes = |config: &crate::model::config::ArchConfig| {
         [
             ("layers", config.n_layers()),

@@ -64,6 +64,20 @@ impl Spot {
         Ok(Self { label, pairs, with_answer: matches!(place, Where::All | Where::Last) })
     }
 
+    /// The positions of the source, each with that of the prompt.
+    pub(super) fn reversed(&self) -> Self {
+        let swapped = |pairs: &Vec<(usize, usize)>| {
+            let mut pairs: Vec<_> = pairs.iter().map(|&(target, source)| (source, target)).collect();
+            pairs.sort_unstable();
+            pairs
+        };
+        Self {
+            label: self.label.clone(),
+            pairs: self.pairs.iter().map(swapped).collect(),
+            with_answer: self.with_answer,
+        }
+    }
+
     /// One spot for each position that any prompt has.
     ///
     /// # Errors

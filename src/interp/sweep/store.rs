@@ -82,11 +82,11 @@ impl Store {
     ///
     /// # Errors
     /// Where the file cannot be written.
-    pub fn add(&mut self, cells: &[(String, Vec<f64>)]) -> Result<()> {
+    pub fn add<'a>(&mut self, cells: impl Iterator<Item = (String, &'a [f64])>) -> Result<()> {
         let bits =
             |values: &[f64]| values.iter().map(|value| json!(format!("{:016x}", value.to_bits()))).collect();
         let chunk: Map<String, Value> =
-            cells.iter().map(|(name, values)| (name.clone(), Value::Array(bits(values)))).collect();
+            cells.map(|(name, values)| (name, Value::Array(bits(values)))).collect();
         write_json(&self.folder.join(file_name(self.next)), &Value::Object(chunk))?;
         self.next += 1;
         Ok(())
