@@ -236,7 +236,7 @@ struct Shown(Option<Bar>);
 
 impl Progress for Shown {
     fn init(&mut self, size: usize, filename: &str) {
-        self.0 = Some(progress::bar(&format!("downloading {filename}"), size as u64));
+        self.0 = Some(progress::bytes(&format!("downloading {filename}"), size as u64));
     }
 
     fn update(&mut self, size: usize) {
