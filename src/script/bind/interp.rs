@@ -70,6 +70,7 @@ mod caches {
 mod metrics {
     use crate::interp::metric::Scoring;
     use crate::script::bind::hooks::Hooks;
+    use crate::script::bind::precision::warn_where_coarse;
     use crate::script::bind::prelude::*;
     use crate::script::bind::prompt::Prompts;
     use crate::script::callback::Callbacks;
@@ -131,6 +132,7 @@ mod metrics {
         options: Map,
     ) -> ScriptResult<Frame> {
         let prompts = Prompts::read(&model, &prompts)?;
+        warn_where_coarse(&call, &model)?;
         let mut options = Options::of("measure", options);
         let hooks = options.get("hooks", Dynamic::UNIT)?;
         options.finish()?;
@@ -168,6 +170,7 @@ mod analyses {
     use crate::interp::metric::Scoring;
     use crate::interp::{attribution, lens};
     use crate::script::bind::positions::positions;
+    use crate::script::bind::precision::warn_where_coarse;
     use crate::script::bind::prelude::*;
     use crate::script::bind::prompt::Prompts;
 
@@ -192,12 +195,14 @@ mod analyses {
     /// `own_norm` (false; true gives the form of the earlier study, which does not sum to the difference).
     #[rhai_fn(return_raw)]
     pub fn logit_attribution(
+        call: NativeCallContext,
         model: Model,
         prompts: Dynamic,
         metric: Metric,
         options: Map,
     ) -> ScriptResult<Frame> {
         let prompts = Prompts::read(&model, &prompts)?;
+        warn_where_coarse(&call, &model)?;
         let mut options = Options::of("logit_attribution", options);
         let chosen = AttributionOptions {
             heads: options.get("heads", true)?,
@@ -216,16 +221,27 @@ mod analyses {
 
     /// Direct logit attribution by head, at the last position.
     #[rhai_fn(name = "logit_attribution", return_raw)]
-    pub fn logit_attribution_plainly(model: Model, prompts: Dynamic, metric: Metric) -> ScriptResult<Frame> {
-        logit_attribution(model, prompts, metric, Map::new())
+    pub fn logit_attribution_plainly(
+        call: NativeCallContext,
+        model: Model,
+        prompts: Dynamic,
+        metric: Metric,
+    ) -> ScriptResult<Frame> {
+        logit_attribution(call, model, prompts, metric, Map::new())
     }
 
     /// A metric through the logit lens: the residual stream after each layer through the model's final norm,
     /// unembedding and soft-cap. A frame with `prompt`, the prompts' own fields, `layer` (−1 for the
     /// embedding), `value`, and for metrics of answers their log-probabilities and `legal_mass`.
     #[rhai_fn(return_raw)]
-    pub fn logit_lens(model: Model, prompts: Dynamic, metric: Metric) -> ScriptResult<Frame> {
+    pub fn logit_lens(
+        call: NativeCallContext,
+        model: Model,
+        prompts: Dynamic,
+        metric: Metric,
+    ) -> ScriptResult<Frame> {
         let prompts = Prompts::read(&model, &prompts)?;
+        warn_where_coarse(&call, &model)?;
         let scoring = Scoring::new(metric, prompts.prompts(), model.tokenizer())?;
         Ok(prompts.label(&lens::logit_lens(model.decoder(), &scoring)?)?)
     }
@@ -235,8 +251,14 @@ mod analyses {
     ///
     /// Options: `positions` ("last", "all", an index or an array), `top` (5 tokens).
     #[rhai_fn(return_raw)]
-    pub fn lens_tokens(model: Model, prompts: Dynamic, options: Map) -> ScriptResult<Frame> {
+    pub fn lens_tokens(
+        call: NativeCallContext,
+        model: Model,
+        prompts: Dynamic,
+        options: Map,
+    ) -> ScriptResult<Frame> {
         let prompts = Prompts::read(&model, &prompts)?;
+        warn_where_coarse(&call, &model)?;
         let mut options = Options::of("lens_tokens", options);
         let at = positions("lens_tokens", &options.get("positions", Dynamic::from("last"))?)?;
         let top = options.get("top", 5)?;

@@ -79,6 +79,7 @@ mod interp;
 mod model;
 mod plot;
 mod positions;
+mod precision;
 mod prompt;
 mod tensor;
 
