@@ -1,7 +1,8 @@
-//! What stands around the data: title, legend, tick labels and axis labels, measured so that nothing is cut.
+//! What stands around the data: title, tick labels and axis labels, measured so that nothing is cut.
 
+use super::legend::{Entry, Legend};
 use super::palette::{AXIS, GRID, INK, SOFT_INK};
-use super::scene::{Align, Color, Font, Hang, Point, Rect, Scene};
+use super::scene::{Align, Font, Hang, Point, Rect, Scene};
 use super::text::{self, DESCENT};
 use super::ticks;
 
@@ -12,9 +13,6 @@ const LINE_HEIGHT: f64 = 1.3;
 /// Between a tick's label and the data.
 const TICK_GAP: f64 = 7.0;
 const TICK_MARK: f64 = 4.0;
-/// Legends of more rows than this go beside the data instead of above it.
-const LEGEND_ROWS: usize = 3;
-const LEGEND_LINE: f64 = 20.0;
 
 /// How an axis turns values into places.
 #[derive(Clone, Debug)]
@@ -36,21 +34,16 @@ pub(super) struct Axis {
     pub ruled: bool,
 }
 
-/// How a series shows in the legend.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Mark {
-    Swatch,
-    Line,
-    Dashes,
-    Disc,
-}
+impl Axis {
+    /// Numbers between these ends, ruled; without a label.
+    pub fn numbers((low, high): (f64, f64)) -> Self {
+        Self { scale: Scale::Linear(low, high), label: None, whole: false, ruled: true }
+    }
 
-/// One series of the legend.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Entry {
-    pub name: String,
-    pub color: Color,
-    pub mark: Mark,
+    /// A slot for each of these labels; without a label of its own.
+    pub fn slots(labels: &[String]) -> Self {
+        Self { scale: Scale::Band(labels.to_vec()), label: None, whole: false, ruled: false }
+    }
 }
 
 /// Where a chart is to be drawn, and what it leaves to others.
@@ -117,12 +110,8 @@ pub(super) fn draw_frame(scene: &mut Scene, frame: Frame) -> Plot {
     let x_label_height = if x.label.is_some() { LABEL_SIZE * LINE_HEIGHT + 5.0 } else { 0.0 };
     let y_label_width = if y.label.is_some() { LABEL_SIZE * LINE_HEIGHT + 4.0 } else { 0.0 };
 
-    // The rows a legend above would take decide whether it stands above or beside.
-    let above = flow(&legend, area.width());
-    let beside = above.len() > LEGEND_ROWS;
-    let legend_width = if beside { (legend_widest(&legend) + 16.0).min(area.width() * 0.35) } else { 0.0 };
-    let legend_height = if beside || above.is_empty() { 0.0 } else { above.len() as f64 * LEGEND_LINE + 6.0 };
-    let top = area.top + title_height + legend_height + 4.0;
+    let legend = Legend::fit(legend, area.width());
+    let top = area.top + title_height + legend.height() + 4.0;
 
     // Labels of the y axis, from the height that is left if those of the x axis stay on one line.
     let rough_height = (area.bottom - x_label_height - TICK_SIZE - TICK_GAP - top).max(20.0);
@@ -132,7 +121,7 @@ pub(super) fn draw_frame(scene: &mut Scene, frame: Frame) -> Plot {
         y_ticks.texts.iter().map(|label| text::elide(label, TICK_SIZE, false, room)).collect();
     let left = area.left + y_label_width + text::widest(&y_texts, TICK_SIZE) + TICK_GAP;
 
-    let right_edge = area.right - right - legend_width;
+    let right_edge = area.right - right - legend.width(area.width());
     let x_ticks = Ticks::of(&x, ((right_edge - left) / 70.0).max(2.0) as usize);
     let overhang = match x.scale {
         Scale::Linear(..) => {
@@ -151,18 +140,7 @@ pub(super) fn draw_frame(scene: &mut Scene, frame: Frame) -> Plot {
     let plot =
         Plot { area: Rect::new(left, top, right_edge, bottom), x: x.scale.clone(), y: y.scale.clone() };
     draw_title(scene, &area, &plot, &title, title_size);
-    let legend_top = area.top + title_height + LEGEND_LINE / 2.0;
-    if beside {
-        draw_legend_beside(
-            scene,
-            &legend,
-            Rect::new(area.right - legend_width + 16.0, top, area.right, area.bottom),
-        );
-    } else {
-        let width = above.first().map_or(0.0, |row| row_width(row));
-        let start = if above.len() == 1 && left + width <= area.right { left } else { area.left };
-        draw_legend_above(scene, &above, start, legend_top);
-    }
+    legend.draw(scene, &Rect { top: area.top + title_height, ..area }, &plot.area);
     draw_x(scene, &plot, &x, &x_ticks, &below);
     draw_y(scene, &plot, &y, &y_ticks.values, &y_texts);
     if let Some(label) = &x.label {
@@ -316,76 +294,4 @@ pub(super) fn draw_heading(scene: &mut Scene, area: &Rect, title: &str, size: f6
         scene.text((area.left, y), line.as_str(), Font { bold: true, hang: Hang::Top, ..font(size) });
     }
     lines.len() as f64 * size * LINE_HEIGHT + 8.0
-}
-
-/// A legend over a whole area; the height it takes.
-pub(super) fn draw_legend(scene: &mut Scene, area: &Rect, legend: &[Entry]) -> f64 {
-    let rows = flow(legend, area.width());
-    draw_legend_above(scene, &rows, area.left, area.top + LEGEND_LINE / 2.0);
-    rows.len() as f64 * LEGEND_LINE + 8.0
-}
-
-const MARK_WIDTH: f64 = 18.0;
-const MARK_GAP: f64 = 6.0;
-const ENTRY_GAP: f64 = 20.0;
-
-fn entry_width(entry: &Entry) -> f64 {
-    MARK_WIDTH + MARK_GAP + text::width(&entry.name, TICK_SIZE, false)
-}
-
-fn row_width(row: &[Entry]) -> f64 {
-    row.iter().map(|entry| entry_width(entry) + ENTRY_GAP).sum::<f64>() - ENTRY_GAP
-}
-
-fn legend_widest(legend: &[Entry]) -> f64 {
-    legend.iter().map(entry_width).fold(0.0, f64::max)
-}
-
-/// The entries in rows no wider than `room`.
-fn flow(legend: &[Entry], room: f64) -> Vec<Vec<Entry>> {
-    let mut rows: Vec<Vec<Entry>> = Vec::new();
-    for entry in legend {
-        let name = text::elide(&text::plain(&entry.name), TICK_SIZE, false, room - MARK_WIDTH - MARK_GAP);
-        let entry = Entry { name, ..entry.clone() };
-        match rows.last_mut() {
-            Some(row) if row_width(row) + ENTRY_GAP + entry_width(&entry) <= room => row.push(entry),
-            _ => rows.push(vec![entry]),
-        }
-    }
-    rows
-}
-
-fn draw_legend_above(scene: &mut Scene, rows: &[Vec<Entry>], left: f64, top: f64) {
-    for (number, row) in rows.iter().enumerate() {
-        let mut x = left;
-        for entry in row {
-            draw_entry(scene, entry, (x, top + number as f64 * LEGEND_LINE));
-            x += entry_width(entry) + ENTRY_GAP;
-        }
-    }
-}
-
-fn draw_legend_beside(scene: &mut Scene, legend: &[Entry], area: Rect) {
-    let fitting = ((area.height() / LEGEND_LINE) as usize).max(1);
-    let shown = if legend.len() > fitting { fitting - 1 } else { legend.len() };
-    let at = |number: usize| (area.left, area.top + (number as f64 + 0.5) * LEGEND_LINE);
-    for (number, entry) in legend.iter().take(shown).enumerate() {
-        let room = area.width() - MARK_WIDTH - MARK_GAP;
-        let name = text::elide(&text::plain(&entry.name), TICK_SIZE, false, room);
-        draw_entry(scene, &Entry { name, ..entry.clone() }, at(number));
-    }
-    if shown < legend.len() {
-        let font = Font { color: SOFT_INK, ..font(TICK_SIZE) };
-        scene.text(at(shown), format!("… {} more", legend.len() - shown), font);
-    }
-}
-
-fn draw_entry(scene: &mut Scene, entry: &Entry, (x, y): Point) {
-    match entry.mark {
-        Mark::Swatch => scene.rect(Rect::new(x + 3.0, y - 5.5, x + 14.0, y + 5.5), entry.color),
-        Mark::Line => scene.line(vec![(x, y), (x + MARK_WIDTH, y)], 2.2, entry.color),
-        Mark::Dashes => scene.dashes(&[(x, y), (x + MARK_WIDTH, y)], 2.2, entry.color),
-        Mark::Disc => scene.disc((x + MARK_WIDTH / 2.0, y), 4.0, entry.color),
-    }
-    scene.text((x + MARK_WIDTH + MARK_GAP, y), entry.name.as_str(), font(TICK_SIZE));
 }

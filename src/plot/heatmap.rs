@@ -1,6 +1,6 @@
 //! Heat maps: a matrix as coloured cells.
 
-use super::axes::{Axis, Frame, LABEL_SIZE, Plot, Scale, TICK_SIZE, draw_frame, font};
+use super::axes::{Axis, Frame, LABEL_SIZE, Plot, TICK_SIZE, draw_frame, font};
 use super::palette::{ColorScale, HATCH, MISSING, SOFT_INK, ink_on};
 use super::scene::{Align, Font, Hang, Rect, Scene};
 use super::text;
@@ -109,24 +109,8 @@ impl HeatMap {
         let bar_texts = ticks::labels(&bar_ticks);
         let label_width = if self.value_label.is_some() { LABEL_SIZE * 1.3 + 6.0 } else { 0.0 };
         let right = BAR_GAP + BAR_WIDTH + 8.0 + text::widest(&bar_texts, TICK_SIZE) + label_width;
-        let axis = |labels: &[String], label: &Option<String>| Axis {
-            scale: Scale::Band(labels.to_vec()),
-            label: label.clone(),
-            whole: false,
-            ruled: false,
-        };
-        let plot = draw_frame(
-            scene,
-            Frame {
-                area: panel.area,
-                title: panel.options.title.clone(),
-                title_size: panel.title_size,
-                legend: Vec::new(),
-                x: axis(&self.column_labels, &panel.options.x_label),
-                y: axis(&self.row_labels, &panel.options.y_label),
-                right,
-            },
-        );
+        let (x, y) = (Axis::slots(&self.column_labels), Axis::slots(&self.row_labels));
+        let plot = draw_frame(scene, Frame { right, ..panel.frame(Vec::new(), x, y) });
         self.draw_cells(scene, &plot, (low, high));
         let bar = Rect::new(
             plot.area.right + BAR_GAP,

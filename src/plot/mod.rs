@@ -11,6 +11,7 @@ mod bar;
 mod draw;
 mod grid;
 mod heatmap;
+mod legend;
 mod line;
 mod palette;
 mod scatter;
@@ -30,7 +31,8 @@ pub use scatter::{PointGroup, Scatter};
 
 use crate::error::{Error, Result, did_you_mean};
 use crate::save::write_whole;
-use axes::Entry;
+use axes::{Axis, Frame};
+use legend::Entry;
 use scene::{Rect, Scene};
 
 /// The white border around a figure, in logical pixels.
@@ -118,6 +120,29 @@ struct Panel {
     title_size: f64,
     /// The range of the measured values over all panels.
     range: Option<(f64, f64)>,
+}
+
+impl Panel {
+    /// The frame around data over these axes, with the labels that were asked for.
+    fn frame(&self, legend: Vec<Entry>, x: Axis, y: Axis) -> Frame {
+        Frame {
+            area: self.area,
+            title: self.options.title.clone(),
+            title_size: self.title_size,
+            legend: if self.options.no_legend { Vec::new() } else { legend },
+            x: Axis { label: self.options.x_label.clone(), ..x },
+            y: Axis { label: self.options.y_label.clone(), ..y },
+            right: 0.0,
+        }
+    }
+}
+
+/// Refuses `found` of what there is one of for each of `expected` things.
+fn check_count(expected: usize, found: usize, what: &str, whose: impl FnOnce() -> String) -> Result<()> {
+    match found == expected {
+        true => Ok(()),
+        false => Err(Error::new(format!("expected {expected} {what}, found {found}")).within(whose())),
+    }
 }
 
 impl Figure {

@@ -1,11 +1,12 @@
 //! Scatter plots: points, coloured by group.
 
-use super::Panel;
-use super::axes::{Axis, Entry, Frame, Mark, Plot, Scale, draw_frame, font};
+use super::axes::{Axis, Plot, draw_frame, font};
+use super::legend::{Entry, Mark, legend_of};
 use super::palette::{self, SOFT_INK};
 use super::scene::{Align, Font, Point, Rect, Scene};
 use super::text;
 use super::ticks::{self, drawable, padded, union};
+use super::{Panel, check_count};
 use crate::error::{Error, Result};
 
 /// Points of one colour.
@@ -37,27 +38,17 @@ impl Scatter {
             return Err(Error::new("expected at least one point for a scatter plot, found none"));
         }
         for group in &self.groups {
-            let (points, labels) = (group.points.len(), group.labels.len());
-            if labels != 0 && labels != points {
-                return Err(Error::new(format!(
-                    "expected {points} labels, one for each point, found {labels}"
-                ))
-                .within(format!("points \"{}\"", group.name)));
+            if !group.labels.is_empty() {
+                let (points, labels) = (group.points.len(), group.labels.len());
+                let whose = || format!("points \"{}\"", group.name);
+                check_count(points, labels, "labels, one for each point", whose)?;
             }
         }
         Ok(())
     }
 
     pub(super) fn legend(&self) -> Vec<Entry> {
-        if self.groups.len() < 2 {
-            return Vec::new();
-        }
-        let entry = |(number, group): (usize, &PointGroup)| Entry {
-            name: group.name.clone(),
-            color: palette::category(number),
-            mark: Mark::Disc,
-        };
-        self.groups.iter().enumerate().map(entry).collect()
+        legend_of(self.groups.iter().map(|group| &group.name), |_| Mark::Disc)
     }
 
     fn points(&self) -> impl Iterator<Item = Point> {
@@ -81,24 +72,8 @@ impl Scatter {
         let ends = |range: Option<(f64, f64)>| padded(range.unwrap_or((0.0, 1.0)), 0.06, 0.06);
         let (left, right) = panel.options.x_range.unwrap_or_else(|| ends(across));
         let (low, high) = panel.options.y_range.unwrap_or_else(|| ends(up));
-        let axis = |low, high, label: &Option<String>| Axis {
-            scale: Scale::Linear(low, high),
-            label: label.clone(),
-            whole: false,
-            ruled: true,
-        };
-        let plot = draw_frame(
-            scene,
-            Frame {
-                area: panel.area,
-                title: panel.options.title.clone(),
-                title_size: panel.title_size,
-                legend: if panel.options.no_legend { Vec::new() } else { self.legend() },
-                x: axis(left, right, &panel.options.x_label),
-                y: axis(low, high, &panel.options.y_label),
-                right: 0.0,
-            },
-        );
+        let (x, y) = (Axis::numbers((left, right)), Axis::numbers((low, high)));
+        let plot = draw_frame(scene, panel.frame(self.legend(), x, y));
         let Rect { left: start, top, right: end, bottom } = plot.area;
         let mut lines: Vec<[Point; 2]> = Vec::new();
         if left < 0.0 && right > 0.0 {

@@ -76,6 +76,7 @@ mod charts;
 mod frame;
 mod hooks;
 mod interp;
+mod interventions;
 mod model;
 mod plot;
 mod positions;
