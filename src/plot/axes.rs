@@ -20,7 +20,26 @@ pub(super) enum Scale {
     /// Numbers from low to high: left to right, bottom to top.
     Linear(f64, f64),
     /// One slot for each label: left to right, top to bottom. Slot `i` spans the values from `i` to `i + 1`.
-    Band(Vec<String>),
+    /// Before the first and after the last there is room of so many slots.
+    Band { labels: Vec<String>, before: f64, after: f64 },
+}
+
+impl Scale {
+    /// The length of a band in slots.
+    fn slots(&self) -> Option<f64> {
+        match self {
+            Self::Linear(..) => None,
+            Self::Band { labels, before, after } => Some(before + labels.len().max(1) as f64 + after),
+        }
+    }
+
+    /// Where a value lies, from 0 at the first to 1 at the last.
+    fn part(&self, value: f64) -> f64 {
+        match self {
+            Self::Linear(low, high) => (value - low) / (high - low),
+            Self::Band { before, .. } => (before + value) / self.slots().unwrap_or(1.0),
+        }
+    }
 }
 
 /// One axis as it is asked for.
@@ -42,7 +61,13 @@ impl Axis {
 
     /// A slot for each of these labels; without a label of its own.
     pub fn slots(labels: &[String]) -> Self {
-        Self { scale: Scale::Band(labels.to_vec()), label: None, whole: false, ruled: false }
+        Self::roomy_slots(labels, 0.0, 0.0)
+    }
+
+    /// A slot for each of these labels, with room of so many slots before the first and after the last.
+    pub fn roomy_slots(labels: &[String], before: f64, after: f64) -> Self {
+        let scale = Scale::Band { labels: labels.to_vec(), before, after };
+        Self { scale, label: None, whole: false, ruled: false }
     }
 }
 
@@ -68,17 +93,14 @@ pub(super) struct Plot {
 
 impl Plot {
     pub fn x(&self, value: f64) -> f64 {
-        let part = match &self.x {
-            Scale::Linear(low, high) => (value - low) / (high - low),
-            Scale::Band(labels) => value / labels.len().max(1) as f64,
-        };
-        self.area.left + part * self.area.width()
+        self.area.left + self.x.part(value) * self.area.width()
     }
 
     pub fn y(&self, value: f64) -> f64 {
+        let along = self.y.part(value) * self.area.height();
         match &self.y {
-            Scale::Linear(low, high) => self.area.bottom - (value - low) / (high - low) * self.area.height(),
-            Scale::Band(labels) => self.area.top + value / labels.len().max(1) as f64 * self.area.height(),
+            Scale::Linear(..) => self.area.bottom - along,
+            Scale::Band { .. } => self.area.top + along,
         }
     }
 
@@ -127,13 +149,10 @@ pub(super) fn draw_frame(scene: &mut Scene, frame: Frame) -> Plot {
         Scale::Linear(..) => {
             x_ticks.texts.last().map_or(0.0, |last| text::width(last, TICK_SIZE, false) / 2.0)
         }
-        Scale::Band(_) => 2.0,
+        Scale::Band { .. } => 2.0,
     };
     let right_edge = (right_edge - overhang).max(left + 20.0);
-    let slot = match &x.scale {
-        Scale::Band(labels) => (right_edge - left) / labels.len().max(1) as f64,
-        Scale::Linear(..) => f64::INFINITY,
-    };
+    let slot = x.scale.slots().map_or(f64::INFINITY, |slots| (right_edge - left) / slots);
     let below = Below::fit(&x_ticks.texts, slot, area.height() * 0.4);
     let bottom = (area.bottom - x_label_height - below.height() - TICK_GAP).max(top + 20.0);
 
@@ -173,7 +192,7 @@ impl Ticks {
                 let values = ticks::ticks((*low, *high), count, axis.whole);
                 Self { texts: ticks::labels(&values), values }
             }
-            Scale::Band(labels) => Self {
+            Scale::Band { labels, .. } => Self {
                 values: (0..labels.len()).map(|slot| slot as f64 + 0.5).collect(),
                 texts: labels.iter().map(|label| text::plain(label)).collect(),
             },
@@ -263,13 +282,9 @@ fn draw_y(scene: &mut Scene, plot: &Plot, axis: &Axis, ticks: &[f64], texts: &[S
         }
         scene.line(vec![(left, top), (left, bottom)], 0.9, AXIS);
     }
-    let every = match &axis.scale {
-        Scale::Band(labels) => {
-            let slot = plot.area.height() / labels.len().max(1) as f64;
-            (TICK_SIZE * 1.1 / slot).ceil().max(1.0) as usize
-        }
-        Scale::Linear(..) => 1,
-    };
+    let slots = axis.scale.slots();
+    let every =
+        slots.map_or(1, |slots| (TICK_SIZE * 1.1 * slots / plot.area.height()).ceil().max(1.0) as usize);
     for (&tick, label) in ticks.iter().zip(texts).step_by(every) {
         let font = Font { align: Align::End, ..font(TICK_SIZE) };
         scene.text((left - TICK_GAP, plot.y(tick)), label.as_str(), font);

@@ -1,7 +1,7 @@
 //! The legend: what the colours of series mean, above the data or beside it.
 
 use super::axes::{TICK_SIZE, font};
-use super::palette::{self, SOFT_INK};
+use super::palette::{self, SOFT_INK, WHITE};
 use super::scene::{Color, Font, Point, Rect, Scene};
 use super::text;
 
@@ -21,6 +21,8 @@ pub(super) enum Mark {
     Line,
     Dashes,
     Disc,
+    /// An empty disc with an outline.
+    Ring,
 }
 
 /// One series of the legend.
@@ -158,6 +160,7 @@ fn draw_entry(scene: &mut Scene, entry: &Entry, (x, y): Point) {
         Mark::Swatch => scene.rect(Rect::new(x + 3.0, y - 5.5, x + 14.0, y + 5.5), entry.color),
         Mark::Line => scene.line(vec![(x, y), (x + MARK_WIDTH, y)], 2.2, entry.color),
         Mark::Dashes => scene.dashes(&[(x, y), (x + MARK_WIDTH, y)], 2.2, entry.color),
+        Mark::Ring => scene.ring((x + MARK_WIDTH / 2.0, y), 5.0, 1.6, entry.color, WHITE),
         Mark::Disc => scene.disc((x + MARK_WIDTH / 2.0, y), 4.0, entry.color),
     }
     scene.text((x + MARK_WIDTH + MARK_GAP, y), entry.name.as_str(), font(TICK_SIZE));
