@@ -79,6 +79,19 @@ pub fn dtype(name: &str) -> Result<DType> {
     })
 }
 
+/// Significant bits of a number of this format, the leading one among them; 0 for integers.
+///
+/// Between 2^k and 2^(k+1) such numbers are multiples of 2^(k+1−bits).
+pub fn significant_bits(dtype: DType) -> u32 {
+    match dtype {
+        DType::F64 => f64::MANTISSA_DIGITS,
+        DType::F32 => f32::MANTISSA_DIGITS,
+        DType::F16 => half::f16::MANTISSA_DIGITS,
+        DType::BF16 => half::bf16::MANTISSA_DIGITS,
+        _ => 0,
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -91,6 +104,20 @@ mod tests {
             assert_eq!(dtype(name).unwrap(), *dtype_of_name);
         }
         assert!(dtype("float8").is_err());
+    }
+
+    #[test]
+    fn significant_bits_give_the_distance_to_the_next_number() {
+        let bf16 = |bits| f64::from(half::bf16::from_bits(bits));
+        let f16 = |bits| f64::from(half::f16::from_bits(bits));
+        for k in [1, 4] {
+            let low = 2f64.powi(k);
+            let (b, h) = (half::bf16::from_f64(low).to_bits(), half::f16::from_f64(low).to_bits());
+            let step = |dtype| 2f64.powi(k + 1 - significant_bits(dtype) as i32);
+            assert_eq!(bf16(b + 1) - low, step(DType::BF16));
+            assert_eq!(f16(h + 1) - low, step(DType::F16));
+            assert_eq!(f64::from((low as f32).next_up()) - low, step(DType::F32));
+        }
     }
 
     #[test]

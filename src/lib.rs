@@ -12,6 +12,7 @@ pub mod frame;
 pub mod interp;
 pub mod interrupt;
 pub mod model;
+mod panics;
 pub mod plot;
 pub mod progress;
 pub mod random;

@@ -174,6 +174,35 @@ fn doc_explains_and_suggests() {
 }
 
 #[test]
+fn measuring_in_a_coarse_dtype_is_warned_about_once() {
+    let text = r#"
+        let dtype = setting("as", "");
+        let model = if dtype == "" { load_model("mora/tiny-ipd") } else { load_model("mora/tiny-ipd", #{ dtype: dtype }) };
+        let metric = answer_diff(" action2", " action1");
+        for i in 0..2 { model.measure("They chose", metric); }
+        model.logit_lens("They chose", metric);
+        model.lens_tokens("They chose", #{ top: 1 });
+        print(model.logit_attribution("They chose", metric).height);
+    "#;
+    let folder = folder(&[("look.rhai", text)]);
+    let run = |args: &[&str]| {
+        let (code, stdout, stderr) = run(folder.path(), &[&["script", "look"][..], args].concat());
+        assert_eq!((code, stdout.as_str()), (0, "235\n"), "{stderr}");
+        stderr
+    };
+    assert_eq!(run(&[]), "");
+    let bf16 = run(&["--dtype", "bf16"]);
+    assert_eq!(bf16.lines().filter(|line| line.starts_with("warning: ")).count(), 1, "{bf16}");
+    assert!(bf16.contains("opened in bf16") && bf16.contains("--dtype f32"), "{bf16}");
+    assert!(bf16.contains("from 2 to 4 they are multiples of 1/64, from 16 to 32 of 1/8,"), "{bf16}");
+    // What counts is how the model was opened.
+    let f16 = run(&["--set", "as=f16"]);
+    assert!(f16.contains("from 2 to 4 they are multiples of 1/512, from 16 to 32 of 1/64,"), "{f16}");
+    assert_eq!(run(&["--dtype", "bf16", "--set", "as=f32"]), "");
+    assert_eq!(run(&["--dtype", "bf16", "--quiet"]), "");
+}
+
+#[test]
 fn a_module_path_from_the_environment_is_searched() {
     let folder = folder(&[
         ("use.rhai", "import \"extra\" as extra; print(extra::two());"),

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::progress::{self, Meter, Sink};
+use crate::progress::{self, Meter, Sink, Unit};
 
-/// Work that takes less shows no bar.
+/// Work that is done sooner shows no bar, nor does work that will be by all appearance.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 static BARS: OnceLock<MultiProgress> = OnceLock::new();
@@ -31,14 +31,15 @@ pub fn suspend(write: impl FnOnce()) {
 struct Bars;
 
 impl Sink for Bars {
-    fn begin(&self, label: &str, total: u64) -> Box<dyn Meter> {
-        Box::new(Bar { label: label.to_owned(), total, done: 0, begun: Instant::now(), drawn: None })
+    fn begin(&self, label: &str, total: u64, unit: Unit) -> Box<dyn Meter> {
+        Box::new(Bar { label: label.to_owned(), total, unit, done: 0, begun: Instant::now(), drawn: None })
     }
 }
 
 struct Bar {
     label: String,
     total: u64,
+    unit: Unit,
     done: u64,
     begun: Instant,
     drawn: Option<ProgressBar>,
@@ -49,18 +50,27 @@ impl Meter for Bar {
         self.done += steps;
         match &self.drawn {
             Some(bar) => bar.inc(steps),
-            None if self.begun.elapsed() > PATIENCE => self.drawn = self.draw(),
+            None if self.is_worth_showing() => self.drawn = self.draw(),
             None => {}
         }
     }
 }
 
 impl Bar {
+    /// As much time has passed, and at this pace as much is left, as makes a bar more than a flicker.
+    fn is_worth_showing(&self) -> bool {
+        let passed = self.begun.elapsed();
+        let left = passed.as_secs_f64() * self.total.saturating_sub(self.done) as f64 / self.done as f64;
+        passed > PATIENCE && left > PATIENCE.as_secs_f64()
+    }
+
     fn draw(&self) -> Option<ProgressBar> {
         let bar = BARS.get()?.add(ProgressBar::new(self.total).with_elapsed(self.begun.elapsed()));
-        let style =
-            ProgressStyle::with_template("{msg} {wide_bar:.dim} {pos}/{len} {elapsed} (left {eta})").ok()?;
-        bar.set_style(style);
+        let template = match self.unit {
+            Unit::Count => "{msg} {wide_bar:.dim} {pos}/{len} {elapsed} (left {eta})",
+            Unit::Bytes => "{msg} {wide_bar:.dim} {bytes}/{total_bytes} {elapsed} (left {eta})",
+        };
+        bar.set_style(ProgressStyle::with_template(template).ok()?);
         bar.set_message(self.label.clone());
         bar.set_position(self.done);
         Some(bar)

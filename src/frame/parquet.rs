@@ -4,16 +4,18 @@
 //! So the counts of every page are checked against the file first, and what still panics is caught.
 
 use std::io::Cursor;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use polars::io::parquet::metadata::FileMetadata;
-use polars::prelude::{ParquetCompression, ParquetReader, ParquetWriter, SerReader, StatisticsOptions};
+use polars::prelude::{
+    ParallelStrategy, ParquetCompression, ParquetReader, ParquetWriter, SerReader, StatisticsOptions,
+};
 use polars_parquet_format::PageHeader;
 use polars_parquet_format::thrift::protocol::TCompactInputProtocol;
 
 use super::{Frame, store};
 use crate::error::{Context, Error, Result};
+use crate::panics::caught;
 use crate::save::write_whole;
 
 /// Rows in one group of the file; fixed, so that the same table gives the same bytes on every machine.
@@ -59,15 +61,15 @@ impl Frame {
             if !(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1")) {
                 return Err(Error::new("not a Parquet file: it does not begin and end with \"PAR1\""));
             }
-            catch_unwind(AssertUnwindSafe(|| from_bytes(&bytes)))
-                .unwrap_or_else(|_| Err(damaged("its counts or places are wrong")))
+            caught(|| from_bytes(&bytes)).unwrap_or_else(|| Err(damaged("its counts or places are wrong")))
         };
         read().within(|| path.display())
     }
 }
 
 fn from_bytes(bytes: &[u8]) -> Result<Frame> {
-    let mut reader = ParquetReader::new(Cursor::new(bytes));
+    // On this thread alone: a panic in another one would be reported.
+    let mut reader = ParquetReader::new(Cursor::new(bytes)).read_parallel(ParallelStrategy::None);
     check(bytes, reader.get_metadata().map_err(damaged)?)?;
     let data = reader.finish().map_err(damaged)?;
     let columns = data.columns().iter().map(store::normalise).collect::<Result<Vec<_>>>()?;

@@ -27,6 +27,7 @@ use crate::model::norm::Norm;
 use crate::model::pass::{Pass, Read};
 use crate::model::site::{Point, Site};
 use crate::model::tree::TokenTree;
+use crate::{interrupt, progress};
 
 /// What is taken apart, and how finely.
 #[derive(Debug, Clone, Default)]
@@ -159,7 +160,9 @@ fn shares(
     if decoder.config().learned_positions {
         parts.push((Component::PosEmbed, dot(&values.at(Site::global(Point::PosEmbed))?, &u)?));
     }
+    let mut bar = progress::bar("attributing layers", decoder.blocks().len() as u64);
     for (layer, block) in decoder.blocks().iter().enumerate() {
+        interrupt::check()?;
         match options.heads {
             true => parts.extend(head_shares(block, layer, values, &u)?),
             false => parts.push((Component::Attn { layer }, dot(&values.block(layer, Point::AttnOut)?, &u)?)),
@@ -168,6 +171,7 @@ fn shares(
             true => parts.extend(neuron_shares(block, layer, values, &u)?),
             false => parts.push((Component::Mlp { layer }, dot(&values.block(layer, Point::MlpOut)?, &u)?)),
         }
+        bar.advance(1);
     }
     if let Some(bias) = bias {
         parts.push((Component::FinalBias, bias));
@@ -224,7 +228,9 @@ fn own_norm_shares(
     };
     let own = |output: &Tensor| dot(&decoder.ln_final().forward(output, false)?, direction);
     let mut parts = Vec::new();
+    let mut bar = progress::bar("attributing layers", decoder.blocks().len() as u64);
     for (layer, block) in decoder.blocks().iter().enumerate() {
+        interrupt::check()?;
         let attn =
             before(&block.ln1_post, layer, Point::Ln1PostNormalized, Point::Ln1PostScale, Point::AttnOut)?;
         match options.heads {
@@ -237,6 +243,7 @@ fn own_norm_shares(
         let mlp =
             before(&block.ln2_post, layer, Point::Ln2PostNormalized, Point::Ln2PostScale, Point::MlpOut)?;
         parts.push((Component::Mlp { layer }, own(&mlp)?));
+        bar.advance(1);
     }
     Ok(parts)
 }

@@ -14,6 +14,7 @@ use crate::model::decoder::Decoder;
 use crate::model::pass::{Pass, Read};
 use crate::model::site::{Point, Site};
 use crate::model::tree::TokenTree;
+use crate::{interrupt, progress};
 
 /// Logits [.., d_vocab] of residuals [.., d_model], by the model's final norm, unembedding and soft-cap.
 ///
@@ -55,13 +56,16 @@ pub fn logit_lens(decoder: &Decoder, scoring: &Scoring) -> Result<Frame> {
     let mut tap = CacheTap::new(residuals.iter().map(|(_, site)| *site), Positions::All);
     decoder.forward(&TokenTree::shared(scoring.sequences())?, Pass::new(&mut tap, Read::Nothing))?;
     let cache = tap.into_cache();
+    let mut bar = progress::bar("reading layers", residuals.len() as u64);
     let frames = residuals
         .iter()
         .map(|(layer, site)| {
+            interrupt::check()?;
             let logits = lens_logits(decoder, &cache.at(site, scoring.reads())?)?;
             let frame = scoring.frame(&logits)?;
             let mut columns = frame.columns()?;
             columns.insert(1, ("layer".to_string(), Column::ints(vec![*layer; frame.height()])));
+            bar.advance(1);
             Frame::new(columns)
         })
         .collect::<Result<Vec<_>>>()?;
@@ -89,9 +93,11 @@ pub fn lens_tokens(
     let cache = tap.into_cache();
 
     let mut rows: Vec<(i64, usize, usize, u32, f64)> = Vec::new();
+    let mut bar = progress::bar("reading positions", (residuals.len() * cells.len()) as u64);
     for (layer, site) in &residuals {
         // A position at a time: a vocabulary of logits for each would not fit for long prompts.
         for (cell, at) in cells.iter().enumerate() {
+            interrupt::check()?;
             let logits = lens_logits(decoder, &cache.at(site, &[*at])?)?;
             let probabilities: Vec<f32> = candle_nn::ops::softmax(&logits.get(0)?, 0)?.to_vec1()?;
             let mut order: Vec<u32> = (0..probabilities.len() as u32).collect();
@@ -106,6 +112,7 @@ pub fn lens_tokens(
             for (rank, token) in order.into_iter().enumerate() {
                 rows.push((*layer, cell, rank, token, f64::from(probabilities[token as usize])));
             }
+            bar.advance(1);
         }
     }
     Frame::new([

@@ -14,7 +14,7 @@ use super::site::{Point, Site};
 use super::tree::TokenTree;
 use super::weights::Weights;
 use crate::error::{Error, Result};
-use crate::interrupt;
+use crate::{interrupt, progress};
 
 /// A decoder language model's weights and arithmetic. A forward takes `&self` and leaves nothing behind.
 #[derive(Debug, Clone)]
@@ -131,6 +131,7 @@ impl Decoder {
         let mut stage = Stage::new(&self.config, tree, first_node, tap, differentiable, self.device());
 
         let mut resid = self.embed(tree, first_node, &mut stage)?;
+        let mut bar = progress::bar("running layers", stop_at_layer.unwrap_or(self.blocks.len()) as u64);
         for (layer, block) in self.blocks.iter().enumerate() {
             if stop_at_layer.is_some_and(|stop| layer >= stop) {
                 return Ok(Output { logits: None });
@@ -138,6 +139,7 @@ impl Decoder {
             interrupt::check()?;
             let kv = kv.as_deref_mut().map(|kv| &mut kv.layers[layer]);
             resid = block.forward(resid, layer, kv, &mut stage)?;
+            bar.advance(1);
         }
         if stop_at_layer.is_some() {
             return Ok(Output { logits: None });

@@ -8,6 +8,7 @@ use super::pass::{Pass, Read};
 use super::tap::Tap;
 use super::tree::TokenTree;
 use crate::error::{Error, Result};
+use crate::progress;
 
 /// How tokens are chosen.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,6 +66,7 @@ pub fn generate(
     let mut kv = KvCache::new(TokenTree::for_tap(prompts, tap)?, decoder.config().n_layers());
     let mut generated = vec![Vec::new(); prompts.len()];
     let mut running: Vec<usize> = (0..prompts.len()).collect();
+    let mut bar = progress::bar("generating tokens", options.max_new_tokens as u64);
     for step in 0..options.max_new_tokens {
         let logits = match decoder.forward_with(&mut kv, Pass::new(tap, Read::Last))?.logits {
             Some(logits) => logits,
@@ -80,6 +82,7 @@ pub fn generate(
             generated[row].push(token);
             continuations[row].push(token);
         }
+        bar.advance(1);
         running.retain(|&row| generated[row].last().is_none_or(|token| !options.stop.contains(token)));
         if running.is_empty() || step + 1 == options.max_new_tokens {
             break;

@@ -1,7 +1,8 @@
-//! What stands around the data: title, legend, tick labels and axis labels, measured so that nothing is cut.
+//! What stands around the data: title, tick labels and axis labels, measured so that nothing is cut.
 
+use super::legend::{Entry, Legend};
 use super::palette::{AXIS, GRID, INK, SOFT_INK};
-use super::scene::{Align, Color, Font, Hang, Point, Rect, Scene};
+use super::scene::{Align, Font, Hang, Point, Rect, Scene};
 use super::text::{self, DESCENT};
 use super::ticks;
 
@@ -12,9 +13,6 @@ const LINE_HEIGHT: f64 = 1.3;
 /// Between a tick's label and the data.
 const TICK_GAP: f64 = 7.0;
 const TICK_MARK: f64 = 4.0;
-/// Legends of more rows than this go beside the data instead of above it.
-const LEGEND_ROWS: usize = 3;
-const LEGEND_LINE: f64 = 20.0;
 
 /// How an axis turns values into places.
 #[derive(Clone, Debug)]
@@ -22,7 +20,26 @@ pub(super) enum Scale {
     /// Numbers from low to high: left to right, bottom to top.
     Linear(f64, f64),
     /// One slot for each label: left to right, top to bottom. Slot `i` spans the values from `i` to `i + 1`.
-    Band(Vec<String>),
+    /// Before the first and after the last there is room of so many slots.
+    Band { labels: Vec<String>, before: f64, after: f64 },
+}
+
+impl Scale {
+    /// The length of a band in slots.
+    fn slots(&self) -> Option<f64> {
+        match self {
+            Self::Linear(..) => None,
+            Self::Band { labels, before, after } => Some(before + labels.len().max(1) as f64 + after),
+        }
+    }
+
+    /// Where a value lies, from 0 at the first to 1 at the last.
+    fn part(&self, value: f64) -> f64 {
+        match self {
+            Self::Linear(low, high) => (value - low) / (high - low),
+            Self::Band { before, .. } => (before + value) / self.slots().unwrap_or(1.0),
+        }
+    }
 }
 
 /// One axis as it is asked for.
@@ -36,21 +53,22 @@ pub(super) struct Axis {
     pub ruled: bool,
 }
 
-/// How a series shows in the legend.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Mark {
-    Swatch,
-    Line,
-    Dashes,
-    Disc,
-}
+impl Axis {
+    /// Numbers between these ends, ruled; without a label.
+    pub fn numbers((low, high): (f64, f64)) -> Self {
+        Self { scale: Scale::Linear(low, high), label: None, whole: false, ruled: true }
+    }
 
-/// One series of the legend.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Entry {
-    pub name: String,
-    pub color: Color,
-    pub mark: Mark,
+    /// A slot for each of these labels; without a label of its own.
+    pub fn slots(labels: &[String]) -> Self {
+        Self::roomy_slots(labels, 0.0, 0.0)
+    }
+
+    /// A slot for each of these labels, with room of so many slots before the first and after the last.
+    pub fn roomy_slots(labels: &[String], before: f64, after: f64) -> Self {
+        let scale = Scale::Band { labels: labels.to_vec(), before, after };
+        Self { scale, label: None, whole: false, ruled: false }
+    }
 }
 
 /// Where a chart is to be drawn, and what it leaves to others.
@@ -75,17 +93,14 @@ pub(super) struct Plot {
 
 impl Plot {
     pub fn x(&self, value: f64) -> f64 {
-        let part = match &self.x {
-            Scale::Linear(low, high) => (value - low) / (high - low),
-            Scale::Band(labels) => value / labels.len().max(1) as f64,
-        };
-        self.area.left + part * self.area.width()
+        self.area.left + self.x.part(value) * self.area.width()
     }
 
     pub fn y(&self, value: f64) -> f64 {
+        let along = self.y.part(value) * self.area.height();
         match &self.y {
-            Scale::Linear(low, high) => self.area.bottom - (value - low) / (high - low) * self.area.height(),
-            Scale::Band(labels) => self.area.top + value / labels.len().max(1) as f64 * self.area.height(),
+            Scale::Linear(..) => self.area.bottom - along,
+            Scale::Band { .. } => self.area.top + along,
         }
     }
 
@@ -117,12 +132,8 @@ pub(super) fn draw_frame(scene: &mut Scene, frame: Frame) -> Plot {
     let x_label_height = if x.label.is_some() { LABEL_SIZE * LINE_HEIGHT + 5.0 } else { 0.0 };
     let y_label_width = if y.label.is_some() { LABEL_SIZE * LINE_HEIGHT + 4.0 } else { 0.0 };
 
-    // The rows a legend above would take decide whether it stands above or beside.
-    let above = flow(&legend, area.width());
-    let beside = above.len() > LEGEND_ROWS;
-    let legend_width = if beside { (legend_widest(&legend) + 16.0).min(area.width() * 0.35) } else { 0.0 };
-    let legend_height = if beside || above.is_empty() { 0.0 } else { above.len() as f64 * LEGEND_LINE + 6.0 };
-    let top = area.top + title_height + legend_height + 4.0;
+    let legend = Legend::fit(legend, area.width());
+    let top = area.top + title_height + legend.height() + 4.0;
 
     // Labels of the y axis, from the height that is left if those of the x axis stay on one line.
     let rough_height = (area.bottom - x_label_height - TICK_SIZE - TICK_GAP - top).max(20.0);
@@ -132,37 +143,23 @@ pub(super) fn draw_frame(scene: &mut Scene, frame: Frame) -> Plot {
         y_ticks.texts.iter().map(|label| text::elide(label, TICK_SIZE, false, room)).collect();
     let left = area.left + y_label_width + text::widest(&y_texts, TICK_SIZE) + TICK_GAP;
 
-    let right_edge = area.right - right - legend_width;
+    let right_edge = area.right - right - legend.width(area.width());
     let x_ticks = Ticks::of(&x, ((right_edge - left) / 70.0).max(2.0) as usize);
     let overhang = match x.scale {
         Scale::Linear(..) => {
             x_ticks.texts.last().map_or(0.0, |last| text::width(last, TICK_SIZE, false) / 2.0)
         }
-        Scale::Band(_) => 2.0,
+        Scale::Band { .. } => 2.0,
     };
     let right_edge = (right_edge - overhang).max(left + 20.0);
-    let slot = match &x.scale {
-        Scale::Band(labels) => (right_edge - left) / labels.len().max(1) as f64,
-        Scale::Linear(..) => f64::INFINITY,
-    };
+    let slot = x.scale.slots().map_or(f64::INFINITY, |slots| (right_edge - left) / slots);
     let below = Below::fit(&x_ticks.texts, slot, area.height() * 0.4);
     let bottom = (area.bottom - x_label_height - below.height() - TICK_GAP).max(top + 20.0);
 
     let plot =
         Plot { area: Rect::new(left, top, right_edge, bottom), x: x.scale.clone(), y: y.scale.clone() };
     draw_title(scene, &area, &plot, &title, title_size);
-    let legend_top = area.top + title_height + LEGEND_LINE / 2.0;
-    if beside {
-        draw_legend_beside(
-            scene,
-            &legend,
-            Rect::new(area.right - legend_width + 16.0, top, area.right, area.bottom),
-        );
-    } else {
-        let width = above.first().map_or(0.0, |row| row_width(row));
-        let start = if above.len() == 1 && left + width <= area.right { left } else { area.left };
-        draw_legend_above(scene, &above, start, legend_top);
-    }
+    legend.draw(scene, &Rect { top: area.top + title_height, ..area }, &plot.area);
     draw_x(scene, &plot, &x, &x_ticks, &below);
     draw_y(scene, &plot, &y, &y_ticks.values, &y_texts);
     if let Some(label) = &x.label {
@@ -195,7 +192,7 @@ impl Ticks {
                 let values = ticks::ticks((*low, *high), count, axis.whole);
                 Self { texts: ticks::labels(&values), values }
             }
-            Scale::Band(labels) => Self {
+            Scale::Band { labels, .. } => Self {
                 values: (0..labels.len()).map(|slot| slot as f64 + 0.5).collect(),
                 texts: labels.iter().map(|label| text::plain(label)).collect(),
             },
@@ -285,13 +282,9 @@ fn draw_y(scene: &mut Scene, plot: &Plot, axis: &Axis, ticks: &[f64], texts: &[S
         }
         scene.line(vec![(left, top), (left, bottom)], 0.9, AXIS);
     }
-    let every = match &axis.scale {
-        Scale::Band(labels) => {
-            let slot = plot.area.height() / labels.len().max(1) as f64;
-            (TICK_SIZE * 1.1 / slot).ceil().max(1.0) as usize
-        }
-        Scale::Linear(..) => 1,
-    };
+    let slots = axis.scale.slots();
+    let every =
+        slots.map_or(1, |slots| (TICK_SIZE * 1.1 * slots / plot.area.height()).ceil().max(1.0) as usize);
     for (&tick, label) in ticks.iter().zip(texts).step_by(every) {
         let font = Font { align: Align::End, ..font(TICK_SIZE) };
         scene.text((left - TICK_GAP, plot.y(tick)), label.as_str(), font);
@@ -316,76 +309,4 @@ pub(super) fn draw_heading(scene: &mut Scene, area: &Rect, title: &str, size: f6
         scene.text((area.left, y), line.as_str(), Font { bold: true, hang: Hang::Top, ..font(size) });
     }
     lines.len() as f64 * size * LINE_HEIGHT + 8.0
-}
-
-/// A legend over a whole area; the height it takes.
-pub(super) fn draw_legend(scene: &mut Scene, area: &Rect, legend: &[Entry]) -> f64 {
-    let rows = flow(legend, area.width());
-    draw_legend_above(scene, &rows, area.left, area.top + LEGEND_LINE / 2.0);
-    rows.len() as f64 * LEGEND_LINE + 8.0
-}
-
-const MARK_WIDTH: f64 = 18.0;
-const MARK_GAP: f64 = 6.0;
-const ENTRY_GAP: f64 = 20.0;
-
-fn entry_width(entry: &Entry) -> f64 {
-    MARK_WIDTH + MARK_GAP + text::width(&entry.name, TICK_SIZE, false)
-}
-
-fn row_width(row: &[Entry]) -> f64 {
-    row.iter().map(|entry| entry_width(entry) + ENTRY_GAP).sum::<f64>() - ENTRY_GAP
-}
-
-fn legend_widest(legend: &[Entry]) -> f64 {
-    legend.iter().map(entry_width).fold(0.0, f64::max)
-}
-
-/// The entries in rows no wider than `room`.
-fn flow(legend: &[Entry], room: f64) -> Vec<Vec<Entry>> {
-    let mut rows: Vec<Vec<Entry>> = Vec::new();
-    for entry in legend {
-        let name = text::elide(&text::plain(&entry.name), TICK_SIZE, false, room - MARK_WIDTH - MARK_GAP);
-        let entry = Entry { name, ..entry.clone() };
-        match rows.last_mut() {
-            Some(row) if row_width(row) + ENTRY_GAP + entry_width(&entry) <= room => row.push(entry),
-            _ => rows.push(vec![entry]),
-        }
-    }
-    rows
-}
-
-fn draw_legend_above(scene: &mut Scene, rows: &[Vec<Entry>], left: f64, top: f64) {
-    for (number, row) in rows.iter().enumerate() {
-        let mut x = left;
-        for entry in row {
-            draw_entry(scene, entry, (x, top + number as f64 * LEGEND_LINE));
-            x += entry_width(entry) + ENTRY_GAP;
-        }
-    }
-}
-
-fn draw_legend_beside(scene: &mut Scene, legend: &[Entry], area: Rect) {
-    let fitting = ((area.height() / LEGEND_LINE) as usize).max(1);
-    let shown = if legend.len() > fitting { fitting - 1 } else { legend.len() };
-    let at = |number: usize| (area.left, area.top + (number as f64 + 0.5) * LEGEND_LINE);
-    for (number, entry) in legend.iter().take(shown).enumerate() {
-        let room = area.width() - MARK_WIDTH - MARK_GAP;
-        let name = text::elide(&text::plain(&entry.name), TICK_SIZE, false, room);
-        draw_entry(scene, &Entry { name, ..entry.clone() }, at(number));
-    }
-    if shown < legend.len() {
-        let font = Font { color: SOFT_INK, ..font(TICK_SIZE) };
-        scene.text(at(shown), format!("… {} more", legend.len() - shown), font);
-    }
-}
-
-fn draw_entry(scene: &mut Scene, entry: &Entry, (x, y): Point) {
-    match entry.mark {
-        Mark::Swatch => scene.rect(Rect::new(x + 3.0, y - 5.5, x + 14.0, y + 5.5), entry.color),
-        Mark::Line => scene.line(vec![(x, y), (x + MARK_WIDTH, y)], 2.2, entry.color),
-        Mark::Dashes => scene.dashes(&[(x, y), (x + MARK_WIDTH, y)], 2.2, entry.color),
-        Mark::Disc => scene.disc((x + MARK_WIDTH / 2.0, y), 4.0, entry.color),
-    }
-    scene.text((x + MARK_WIDTH + MARK_GAP, y), entry.name.as_str(), font(TICK_SIZE));
 }

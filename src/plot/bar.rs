@@ -1,10 +1,11 @@
 //! Bars: one value, or one for each group, by label.
 
-use super::axes::{Axis, Entry, Frame, Mark, Plot, Scale, TICK_SIZE, draw_frame, font};
+use super::axes::{Axis, Plot, TICK_SIZE, draw_frame, font};
+use super::legend::{Entry, Mark, legend_of};
 use super::palette::{self, AXIS, INK, NEGATIVE, POSITIVE, SOFT_INK};
 use super::scene::{Align, Color, Font, Rect, Scene};
 use super::ticks::{self, drawable, padded};
-use super::{FigureOptions, Panel};
+use super::{FigureOptions, Panel, check_count};
 use crate::error::{Error, Result};
 
 /// The values of one group, one for each label.
@@ -74,33 +75,17 @@ impl Bars {
             return Err(Error::new("expected at least one label and one group of bars, found none"));
         }
         for group in &self.groups {
-            let (values, errors) = (group.values.len(), group.errors.len());
-            if values != labels {
-                return Err(Error::new(format!(
-                    "expected {labels} values, one for each label, found {values}"
-                ))
-                .within(format!("bars \"{}\"", group.name)));
-            }
-            if errors != 0 && errors != labels {
-                return Err(Error::new(format!(
-                    "expected {labels} error bars, one for each label, found {errors}"
-                ))
-                .within(format!("bars \"{}\"", group.name)));
+            let whose = || format!("bars \"{}\"", group.name);
+            check_count(labels, group.values.len(), "values, one for each label", whose)?;
+            if !group.errors.is_empty() {
+                check_count(labels, group.errors.len(), "error bars, one for each label", whose)?;
             }
         }
         Ok(())
     }
 
     pub(super) fn legend(&self) -> Vec<Entry> {
-        if self.groups.len() < 2 {
-            return Vec::new();
-        }
-        let entry = |(number, group): (usize, &BarGroup)| Entry {
-            name: group.name.clone(),
-            color: palette::category(number),
-            mark: Mark::Swatch,
-        };
-        self.groups.iter().enumerate().map(entry).collect()
+        legend_of(self.groups.iter().map(|group| &group.name), |_| Mark::Swatch)
     }
 
     /// Zero and all values, with their errors.
@@ -131,22 +116,9 @@ impl Bars {
             let (low, high) = panel.range.or_else(|| self.range()).unwrap_or((0.0, 1.0));
             padded((low, high), if low < 0.0 { 0.05 } else { 0.0 }, if high > 0.0 { 0.05 } else { 0.0 })
         });
-        let labels =
-            Axis { scale: Scale::Band(self.labels.clone()), label: None, whole: false, ruled: false };
-        let values = Axis { scale: Scale::Linear(low, high), label: None, whole: false, ruled: true };
+        let (labels, values) = (Axis::slots(&self.labels), Axis::numbers((low, high)));
         let (x, y) = if self.horizontal { (values, labels) } else { (labels, values) };
-        let plot = draw_frame(
-            scene,
-            Frame {
-                area: panel.area,
-                title: panel.options.title.clone(),
-                title_size: panel.title_size,
-                legend: if panel.options.no_legend { Vec::new() } else { self.legend() },
-                x: Axis { label: panel.options.x_label.clone(), ..x },
-                y: Axis { label: panel.options.y_label.clone(), ..y },
-                right: 0.0,
-            },
-        );
+        let plot = draw_frame(scene, panel.frame(self.legend(), x, y));
         for (number, group) in self.groups.iter().enumerate() {
             for (label, &value) in group.values.iter().enumerate() {
                 let slot = self.slot(label, number);

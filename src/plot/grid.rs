@@ -1,6 +1,7 @@
 //! Figures in rows and columns.
 
-use super::axes::{Entry, LABEL_SIZE, draw_heading, draw_legend, font};
+use super::axes::{LABEL_SIZE, draw_heading, font};
+use super::legend::{Entry, draw_legend};
 use super::scene::{Align, Font, Hang, Rect, Scene};
 use super::text::DESCENT;
 use super::ticks::union;

@@ -1,10 +1,11 @@
 //! Heat maps: a matrix as coloured cells.
 
-use super::axes::{Axis, Frame, LABEL_SIZE, Plot, Scale, TICK_SIZE, draw_frame, font};
-use super::palette::{ColorScale, HATCH, MISSING, SOFT_INK, ink_on};
-use super::scene::{Align, Font, Hang, Rect, Scene};
+use super::axes::{Axis, Frame, Plot, TICK_SIZE, draw_frame, font};
+use super::colorbar::{ColorBar, check_limits};
+use super::palette::{ColorScale, HATCH, MISSING, ink_on};
+use super::scene::{Align, Font, Rect, Scene};
 use super::text;
-use super::ticks::{self, drawable, padded};
+use super::ticks::{self, drawable};
 use super::{FigureOptions, Panel};
 use crate::error::{Error, Result};
 
@@ -28,8 +29,6 @@ pub struct HeatMap {
     pub value_label: Option<String>,
 }
 
-const BAR_WIDTH: f64 = 13.0;
-const BAR_GAP: f64 = 16.0;
 /// Sizes of the numbers in cells, the first that fits.
 const VALUE_SIZES: [f64; 3] = [11.0, 10.0, 9.0];
 const SMALLEST_VALUE: f64 = 7.5;
@@ -55,12 +54,7 @@ impl HeatMap {
                 return Err(Error::new(format!("expected {expected} {name} labels, found {found}")));
             }
         }
-        if let Some((low, high)) = self.limits
-            && !(drawable(low) && drawable(high) && low < high)
-        {
-            return Err(Error::new(format!("expected limits with the lower first, found {low} and {high}")));
-        }
-        Ok(())
+        check_limits(self.limits)
     }
 
     pub(super) fn range(&self) -> Option<(f64, f64)> {
@@ -88,63 +82,17 @@ impl HeatMap {
         (width, around + (rows * tall).max(100.0))
     }
 
-    /// The values at the ends of the colours.
-    fn ends(&self, shared: Option<(f64, f64)>) -> (f64, f64) {
-        if let Some(limits) = self.limits {
-            return limits;
-        }
-        let (low, high) = shared.or_else(|| self.range()).unwrap_or((0.0, 1.0));
-        match self.scale {
-            ColorScale::Diverging => {
-                let most = low.abs().max(high.abs());
-                if most > 0.0 { (-most, most) } else { (-1.0, 1.0) }
-            }
-            ColorScale::Sequential => padded((low, high), 0.0, 0.0),
-        }
-    }
-
     pub(super) fn draw(&self, scene: &mut Scene, panel: Panel) {
-        let (low, high) = self.ends(panel.range);
-        let bar_ticks = ticks::ticks((low, high), 6, false);
-        let bar_texts = ticks::labels(&bar_ticks);
-        let label_width = if self.value_label.is_some() { LABEL_SIZE * 1.3 + 6.0 } else { 0.0 };
-        let right = BAR_GAP + BAR_WIDTH + 8.0 + text::widest(&bar_texts, TICK_SIZE) + label_width;
-        let axis = |labels: &[String], label: &Option<String>| Axis {
-            scale: Scale::Band(labels.to_vec()),
-            label: label.clone(),
-            whole: false,
-            ruled: false,
-        };
-        let plot = draw_frame(
-            scene,
-            Frame {
-                area: panel.area,
-                title: panel.options.title.clone(),
-                title_size: panel.title_size,
-                legend: Vec::new(),
-                x: axis(&self.column_labels, &panel.options.x_label),
-                y: axis(&self.row_labels, &panel.options.y_label),
-                right,
-            },
-        );
-        self.draw_cells(scene, &plot, (low, high));
-        let bar = Rect::new(
-            plot.area.right + BAR_GAP,
-            plot.area.top,
-            plot.area.right + BAR_GAP + BAR_WIDTH,
-            plot.area.bottom,
-        );
-        self.draw_bar(scene, &bar, (low, high), &bar_ticks, &bar_texts);
-        if let Some(label) = &self.value_label {
-            let font = Font { align: Align::Middle, hang: Hang::Baseline, upwards: true, ..font(LABEL_SIZE) };
-            let label = text::elide(label, LABEL_SIZE, false, panel.area.height());
-            let beside =
-                bar.right + 7.0 + text::widest(&bar_texts, TICK_SIZE) + 8.0 + text::CAPITAL * LABEL_SIZE;
-            scene.text((beside, bar.center().1), label, font);
-        }
+        let range = panel.range.or_else(|| self.range());
+        let colors = ColorBar::new(self.scale, self.limits, range, self.value_label.as_deref());
+        let (x, y) = (Axis::slots(&self.column_labels), Axis::slots(&self.row_labels));
+        let frame = Frame { right: colors.width(), ..panel.frame(Vec::new(), x, y) };
+        let plot = draw_frame(scene, frame);
+        self.draw_cells(scene, &plot, &colors);
+        colors.draw(scene, &plot.area, panel.area.height());
     }
 
-    fn draw_cells(&self, scene: &mut Scene, plot: &Plot, (low, high): (f64, f64)) {
+    fn draw_cells(&self, scene: &mut Scene, plot: &Plot, colors: &ColorBar) {
         let cell = (plot.x(1.0) - plot.x(0.0), plot.y(1.0) - plot.y(0.0));
         // A hairline of the page between cells, where they are not too small for it.
         let gap = if cell.0.min(cell.1) >= 7.0 { 0.5 } else { 0.0 };
@@ -159,7 +107,7 @@ impl HeatMap {
                     scene.hatch(area, HATCH);
                     continue;
                 }
-                let color = self.scale.at((value - low) / (high - low));
+                let color = colors.color(value);
                 scene.rect(area, color);
                 if let (Some(size), Some(text)) = (size, texts.get(row).and_then(|row| row.get(column))) {
                     let font = Font { align: Align::Middle, color: ink_on(color), ..font(size) };
@@ -196,30 +144,5 @@ impl HeatMap {
             false => ticks::number(value),
         };
         self.values.iter().map(|row| row.iter().map(|&value| text(value)).collect()).collect()
-    }
-
-    fn draw_bar(
-        &self,
-        scene: &mut Scene,
-        bar: &Rect,
-        (low, high): (f64, f64),
-        ticks: &[f64],
-        texts: &[String],
-    ) {
-        const STRIPS: usize = 96;
-        let at = |part: f64| bar.bottom - part * bar.height();
-        for strip in 0..STRIPS {
-            let (from, to) = (strip as f64 / STRIPS as f64, (strip + 1) as f64 / STRIPS as f64);
-            // Strips reach under the next one, so that no seam shows between them.
-            let over = if strip + 1 < STRIPS { 0.6 } else { 0.0 };
-            let area = Rect::new(bar.left, at(to) - over, bar.right, at(from));
-            scene.rect(area, self.scale.at((from + to) / 2.0));
-        }
-        for (&tick, label) in ticks.iter().zip(texts) {
-            let y = at((tick - low) / (high - low));
-            scene.line(vec![(bar.right, y), (bar.right + 3.5, y)], 0.9, SOFT_INK);
-            scene.text((bar.right + 7.0, y), label.as_str(), font(TICK_SIZE));
-        }
-        scene.outline(*bar, 0.6, SOFT_INK);
     }
 }

@@ -1,10 +1,11 @@
 //! Lines: series over a common axis of numbers, with bands.
 
-use super::Panel;
-use super::axes::{Axis, Entry, Frame, Mark, Plot, Scale, draw_frame};
+use super::axes::{Axis, Plot, draw_frame};
+use super::legend::{Entry, Mark, legend_of};
 use super::palette::{self, SOFT_INK};
 use super::scene::{Color, Point, Scene, clip_line, clip_polygon};
 use super::ticks::{self, drawable, padded};
+use super::{Panel, check_count};
 use crate::error::{Error, Result};
 
 /// Series of so few points show each of them.
@@ -37,27 +38,18 @@ impl Lines {
             return Err(Error::new("expected at least one point for a figure of lines, found none"));
         }
         for series in &self.series {
-            let (points, band) = (series.points.len(), series.band.len());
-            if band != 0 && band != points {
-                return Err(Error::new(format!(
-                    "expected {points} bounds, one pair for each point, found {band}"
-                ))
-                .within(format!("line \"{}\"", series.name)));
+            if !series.band.is_empty() {
+                let (points, band) = (series.points.len(), series.band.len());
+                let whose = || format!("line \"{}\"", series.name);
+                check_count(points, band, "bounds, one pair for each point", whose)?;
             }
         }
         Ok(())
     }
 
     pub(super) fn legend(&self) -> Vec<Entry> {
-        if self.series.len() < 2 {
-            return Vec::new();
-        }
-        let entry = |(number, series): (usize, &Series)| Entry {
-            name: series.name.clone(),
-            color: palette::category(number),
-            mark: if number < palette::DISTINCT { Mark::Line } else { Mark::Dashes },
-        };
-        self.series.iter().enumerate().map(entry).collect()
+        let mark = |number| if number < palette::DISTINCT { Mark::Line } else { Mark::Dashes };
+        legend_of(self.series.iter().map(|series| &series.name), mark)
     }
 
     /// All values of y, bands and marks.
@@ -76,30 +68,8 @@ impl Lines {
         let (low, high) =
             panel.options.y_range.unwrap_or_else(|| padded(up.unwrap_or((0.0, 1.0)), 0.05, 0.05));
         let whole = xs().filter(|x| drawable(*x)).all(|x| x.fract() == 0.0);
-        let x = Axis {
-            scale: Scale::Linear(left, right),
-            label: panel.options.x_label.clone(),
-            whole,
-            ruled: true,
-        };
-        let y = Axis {
-            scale: Scale::Linear(low, high),
-            label: panel.options.y_label.clone(),
-            whole: false,
-            ruled: true,
-        };
-        let plot = draw_frame(
-            scene,
-            Frame {
-                area: panel.area,
-                title: panel.options.title.clone(),
-                title_size: panel.title_size,
-                legend: if panel.options.no_legend { Vec::new() } else { self.legend() },
-                x,
-                y,
-                right: 0.0,
-            },
-        );
+        let x = Axis { whole, ..Axis::numbers((left, right)) };
+        let plot = draw_frame(scene, panel.frame(self.legend(), x, Axis::numbers((low, high))));
         if low < 0.0 && high > 0.0 && !self.marks.contains(&0.0) {
             scene.line(
                 vec![(plot.area.left, plot.y(0.0)), (plot.area.right, plot.y(0.0))],

@@ -1,4 +1,4 @@
-//! Figures: bars, lines, heat maps, scatter plots and grids of them, as SVG and PNG.
+//! Figures: bars, lines, heat maps, scatter plots, circuits and grids of them, as SVG and PNG.
 //!
 //! A [`Figure`] is data; it is laid out and drawn where it is rendered. The same figure gives the same
 //! bytes on every machine: the font travels with the program.
@@ -8,9 +8,13 @@
 
 mod axes;
 mod bar;
+mod circuit;
+mod colorbar;
 mod draw;
 mod grid;
 mod heatmap;
+mod labels;
+mod legend;
 mod line;
 mod palette;
 mod scatter;
@@ -22,6 +26,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use bar::{BarGroup, Bars};
+pub use circuit::{Circuit, Edge, Node};
 pub use grid::Grid;
 pub use heatmap::HeatMap;
 pub use line::{Lines, Series};
@@ -30,7 +35,8 @@ pub use scatter::{PointGroup, Scatter};
 
 use crate::error::{Error, Result, did_you_mean};
 use crate::save::write_whole;
-use axes::Entry;
+use axes::{Axis, Frame};
+use legend::Entry;
 use scene::{Rect, Scene};
 
 /// The white border around a figure, in logical pixels.
@@ -107,6 +113,7 @@ enum Chart {
     Lines(Lines),
     HeatMap(HeatMap),
     Scatter(Scatter),
+    Circuit(Circuit),
     Grid(Grid),
 }
 
@@ -118,6 +125,29 @@ struct Panel {
     title_size: f64,
     /// The range of the measured values over all panels.
     range: Option<(f64, f64)>,
+}
+
+impl Panel {
+    /// The frame around data over these axes, with the labels that were asked for.
+    fn frame(&self, legend: Vec<Entry>, x: Axis, y: Axis) -> Frame {
+        Frame {
+            area: self.area,
+            title: self.options.title.clone(),
+            title_size: self.title_size,
+            legend: if self.options.no_legend { Vec::new() } else { legend },
+            x: Axis { label: self.options.x_label.clone(), ..x },
+            y: Axis { label: self.options.y_label.clone(), ..y },
+            right: 0.0,
+        }
+    }
+}
+
+/// Refuses `found` of what there is one of for each of `expected` things.
+fn check_count(expected: usize, found: usize, what: &str, whose: impl FnOnce() -> String) -> Result<()> {
+    match found == expected {
+        true => Ok(()),
+        false => Err(Error::new(format!("expected {expected} {what}, found {found}")).within(whose())),
+    }
 }
 
 impl Figure {
@@ -158,6 +188,16 @@ impl Figure {
         Self::of(Chart::Scatter(scatter), options)
     }
 
+    /// The components of a model by layer, with arcs between them.
+    ///
+    /// # Errors
+    /// No node; two of one name; an edge that ends at no node; more layers or heads than a model has; options
+    /// out of their range.
+    pub fn circuit(circuit: Circuit, options: FigureOptions) -> Result<Self> {
+        circuit.check()?;
+        Self::of(Chart::Circuit(circuit), options)
+    }
+
     /// Figures in rows and columns under one title. Panels that measure the same thing (the same kind of
     /// figure, the same label) share one scale and one legend.
     ///
@@ -186,13 +226,14 @@ impl Figure {
         Self::of(self.0.chart.clone(), options)
     }
 
-    /// The kind of figure, as a word: `bar`, `line`, `heatmap`, `scatter`, `grid`.
+    /// The kind of figure, as a word: `bar`, `line`, `heatmap`, `scatter`, `circuit`, `grid`.
     pub fn kind(&self) -> &'static str {
         match &self.0.chart {
             Chart::Bars(_) => "bar",
             Chart::Lines(_) => "line",
             Chart::HeatMap(_) => "heatmap",
             Chart::Scatter(_) => "scatter",
+            Chart::Circuit(_) => "circuit",
             Chart::Grid(_) => "grid",
         }
     }
@@ -205,6 +246,7 @@ impl Figure {
             Chart::Lines(_) => (720.0, 440.0),
             Chart::HeatMap(map) => map.natural_size(options),
             Chart::Scatter(_) => (600.0, 480.0),
+            Chart::Circuit(circuit) => circuit.natural_size(options),
             Chart::Grid(grid) => grid.natural_size(options),
         };
         let clamped = |size: f64| (size.round() as u32).clamp(*SIZES.start(), *SIZES.end());
@@ -264,6 +306,7 @@ impl Figure {
             Chart::Lines(lines) => lines.draw(scene, panel),
             Chart::HeatMap(map) => map.draw(scene, panel),
             Chart::Scatter(scatter) => scatter.draw(scene, panel),
+            Chart::Circuit(circuit) => circuit.draw(scene, panel),
             Chart::Grid(grid) => grid.draw(scene, panel),
         }
     }
@@ -277,6 +320,7 @@ impl Figure {
             Chart::Bars(bars) => bars.legend(),
             Chart::Lines(lines) => lines.legend(),
             Chart::Scatter(scatter) => scatter.legend(),
+            Chart::Circuit(circuit) => circuit.legend(),
             Chart::HeatMap(_) | Chart::Grid(_) => Vec::new(),
         }
     }
@@ -292,6 +336,7 @@ impl Figure {
             Chart::Lines(lines) => (lines.range(), options.y_label.as_deref()),
             Chart::HeatMap(map) => (map.range(), map.value_label.as_deref()),
             Chart::Scatter(scatter) => (scatter.y_range(), options.y_label.as_deref()),
+            Chart::Circuit(circuit) => (circuit.range(), circuit.value_label.as_deref()),
             Chart::Grid(_) => (None, None),
         }
     }

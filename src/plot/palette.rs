@@ -60,13 +60,8 @@ impl ColorScale {
         let along = place.clamp(0.0, 1.0) * last as f64;
         let below = (along.floor() as usize).min(last);
         let part = along - below as f64;
-        let stop = |number: usize| stops.get(number.min(last)).map_or(WHITE, |&code| Color::hex(code)).rgb;
-        let (from, to) = (stop(below), stop(below + 1));
-        let mut rgb = [0; 3];
-        for ((mixed, from), to) in rgb.iter_mut().zip(from).zip(to) {
-            *mixed = (f64::from(from) + (f64::from(to) - f64::from(from)) * part).round() as u8;
-        }
-        Color { rgb, alpha: 1.0 }
+        let stop = |number: usize| stops.get(number.min(last)).map_or(WHITE, |&code| Color::hex(code));
+        stop(below).mixed(stop(below + 1), part)
     }
 }
 

@@ -1,11 +1,12 @@
 //! Scatter plots: points, coloured by group.
 
-use super::Panel;
-use super::axes::{Axis, Entry, Frame, Mark, Plot, Scale, draw_frame, font};
+use super::axes::{Axis, Plot, draw_frame};
+use super::labels::{Labels, Side};
+use super::legend::{Entry, Mark, legend_of};
 use super::palette::{self, SOFT_INK};
-use super::scene::{Align, Font, Point, Rect, Scene};
-use super::text;
+use super::scene::{Point, Rect, Scene};
 use super::ticks::{self, drawable, padded, union};
+use super::{Panel, check_count};
 use crate::error::{Error, Result};
 
 /// Points of one colour.
@@ -29,35 +30,23 @@ pub struct Scatter {
     pub diagonal: bool,
 }
 
-const LABEL: f64 = 10.5;
-
 impl Scatter {
     pub(super) fn check(&self) -> Result<()> {
         if self.groups.iter().all(|group| group.points.is_empty()) {
             return Err(Error::new("expected at least one point for a scatter plot, found none"));
         }
         for group in &self.groups {
-            let (points, labels) = (group.points.len(), group.labels.len());
-            if labels != 0 && labels != points {
-                return Err(Error::new(format!(
-                    "expected {points} labels, one for each point, found {labels}"
-                ))
-                .within(format!("points \"{}\"", group.name)));
+            if !group.labels.is_empty() {
+                let (points, labels) = (group.points.len(), group.labels.len());
+                let whose = || format!("points \"{}\"", group.name);
+                check_count(points, labels, "labels, one for each point", whose)?;
             }
         }
         Ok(())
     }
 
     pub(super) fn legend(&self) -> Vec<Entry> {
-        if self.groups.len() < 2 {
-            return Vec::new();
-        }
-        let entry = |(number, group): (usize, &PointGroup)| Entry {
-            name: group.name.clone(),
-            color: palette::category(number),
-            mark: Mark::Disc,
-        };
-        self.groups.iter().enumerate().map(entry).collect()
+        legend_of(self.groups.iter().map(|group| &group.name), |_| Mark::Disc)
     }
 
     fn points(&self) -> impl Iterator<Item = Point> {
@@ -81,24 +70,8 @@ impl Scatter {
         let ends = |range: Option<(f64, f64)>| padded(range.unwrap_or((0.0, 1.0)), 0.06, 0.06);
         let (left, right) = panel.options.x_range.unwrap_or_else(|| ends(across));
         let (low, high) = panel.options.y_range.unwrap_or_else(|| ends(up));
-        let axis = |low, high, label: &Option<String>| Axis {
-            scale: Scale::Linear(low, high),
-            label: label.clone(),
-            whole: false,
-            ruled: true,
-        };
-        let plot = draw_frame(
-            scene,
-            Frame {
-                area: panel.area,
-                title: panel.options.title.clone(),
-                title_size: panel.title_size,
-                legend: if panel.options.no_legend { Vec::new() } else { self.legend() },
-                x: axis(left, right, &panel.options.x_label),
-                y: axis(low, high, &panel.options.y_label),
-                right: 0.0,
-            },
-        );
+        let (x, y) = (Axis::numbers((left, right)), Axis::numbers((low, high)));
+        let plot = draw_frame(scene, panel.frame(self.legend(), x, y));
         let Rect { left: start, top, right: end, bottom } = plot.area;
         let mut lines: Vec<[Point; 2]> = Vec::new();
         if left < 0.0 && right > 0.0 {
@@ -131,9 +104,10 @@ impl Scatter {
         } else {
             3.6
         };
-        // What labels must not cover: lines, points, and labels that are placed.
-        let mut taken: Vec<Rect> = lines.iter().flat_map(along).collect();
-        let mut labels: Vec<(Point, &str)> = Vec::new();
+        // Lines, points, and labels that are placed must not be covered.
+        let mut labels = Labels::new(plot.area, Side::Beside);
+        lines.iter().for_each(|line| labels.avoid_line(*line));
+        let mut named: Vec<(Point, &str)> = Vec::new();
         for (number, group) in self.groups.iter().enumerate() {
             let color = palette::category(number).with_alpha(if count > 300 { 0.55 } else { 0.85 });
             for (place, &point) in group.points.iter().enumerate() {
@@ -144,53 +118,14 @@ impl Scatter {
                     continue;
                 }
                 scene.disc(at, radius, color);
-                taken.push(Rect::new(at.0 - radius, at.1 - radius, at.0 + radius, at.1 + radius));
+                labels.avoid_disc(at, radius);
                 if let Some(label) = group.labels.get(place).filter(|label| !label.is_empty()) {
-                    labels.push((at, label));
+                    named.push((at, label));
                 }
             }
         }
-        for (at, label) in labels {
-            let label = text::plain(label);
-            let width = text::width(&label, LABEL, false);
-            let free = places(at, radius, width).into_iter().find(|(_, area)| {
-                plot.area.contains(area) && !taken.iter().any(|other| other.overlaps(area))
-            });
-            if let Some((start, area)) = free {
-                scene.text(start, label, Font { align: Align::Start, ..font(LABEL) });
-                taken.push(area);
-            }
+        for (at, label) in named {
+            labels.write(scene, at, radius, label);
         }
     }
-}
-
-/// Small boxes along a line.
-fn along(&[from, to]: &[Point; 2]) -> Vec<Rect> {
-    let steps = ((to.0 - from.0).hypot(to.1 - from.1) / 4.0).ceil().max(1.0);
-    (0..=steps as usize)
-        .map(|step| {
-            let part = step as f64 / steps;
-            let (x, y) = (from.0 + (to.0 - from.0) * part, from.1 + (to.1 - from.1) * part);
-            Rect::new(x, y, x, y).inset(-1.5)
-        })
-        .collect()
-}
-
-/// Where a label could stand, best first: its start, and the room it takes.
-fn places((x, y): Point, radius: f64, width: f64) -> [(Point, Rect); 8] {
-    let (near, half) = (radius + 4.0, LABEL / 2.0 + 1.0);
-    let (above, below) = (y - near - half, y + near + half);
-    [
-        (x + near, y),
-        (x + near * 0.7, above + 2.0),
-        (x + near * 0.7, below - 2.0),
-        (x - near - width, y),
-        (x - width / 2.0, above),
-        (x - width / 2.0, below),
-        (x - near * 0.7 - width, above + 2.0),
-        (x - near * 0.7 - width, below - 2.0),
-    ]
-    .map(|(left, middle)| {
-        ((left, middle), Rect::new(left - 2.0, middle - half, left + width + 2.0, middle + half))
-    })
 }

@@ -16,6 +16,14 @@ impl Color {
         Self { rgb: [(code >> 16) as u8, (code >> 8) as u8, code as u8], alpha: 1.0 }
     }
 
+    /// The opaque mixture with `other`, of which there is `part` from 0 to 1.
+    pub fn mixed(self, other: Self, part: f64) -> Self {
+        let mix =
+            |(from, to): (u8, u8)| (f64::from(from) + (f64::from(to) - f64::from(from)) * part).round() as u8;
+        let ([r, g, b], [red, green, blue]) = (self.rgb, other.rgb);
+        Self { rgb: [(r, red), (g, green), (b, blue)].map(mix), alpha: 1.0 }
+    }
+
     pub fn with_alpha(self, alpha: f64) -> Self {
         Self { alpha, ..self }
     }
@@ -226,6 +234,12 @@ impl Scene {
 
     pub fn disc(&mut self, center: Point, radius: f64, fill: Color) {
         self.shapes.push(Shape::Disc { center, radius, fill });
+    }
+
+    /// A disc with an outline, which lies inside its radius.
+    pub fn ring(&mut self, center: Point, radius: f64, width: f64, outline: Color, fill: Color) {
+        self.disc(center, radius, outline);
+        self.disc(center, (radius - width).max(0.0), fill);
     }
 
     pub fn text(&mut self, at: Point, text: impl Into<String>, font: Font) {

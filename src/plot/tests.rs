@@ -5,6 +5,8 @@
 #![cfg(test)]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod circuit;
+
 use super::scene::{Align, Hang, Rect, Shape};
 use super::*;
 
@@ -203,6 +205,10 @@ fn all() -> Vec<(&'static str, Figure)> {
         ("few_points", few_points()),
         ("asymmetry", asymmetry()),
         ("crowded_bars", crowded_bars()),
+        ("circuit_26x8", circuit::gemma()),
+        ("circuit_18x4", circuit::small()),
+        ("circuit_sparse", circuit::sparse()),
+        ("circuit_pathways", circuit::pathways()),
     ]
 }
 
@@ -390,6 +396,7 @@ fn no_values_stop_a_figure() {
                     .unwrap(),
                 Figure::heatmap(map(ColorScale::Diverging), options.clone()).unwrap(),
                 Figure::heatmap(map(ColorScale::Sequential), options.clone()).unwrap(),
+                Figure::circuit(circuit::hard([values[0], values[1]]), options.clone()).unwrap(),
             ];
             let grid = Figure::grid(Grid { figures: figures.clone(), ..Grid::default() }, options).unwrap();
             for figure in figures.iter().chain([&grid]) {

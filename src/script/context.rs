@@ -4,6 +4,7 @@
 //! imported module, reaches it through its call: `Context::of(&call)?`.
 
 use std::cell::{RefCell, RefMut};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -40,6 +41,7 @@ struct Inner {
     device: Device,
     dtype: DType,
     quiet: bool,
+    noted: RefCell<BTreeSet<String>>,
 }
 
 /// What a context is made of.
@@ -73,6 +75,7 @@ impl Context {
             device: parts.device,
             dtype: parts.dtype,
             quiet: parts.quiet,
+            noted: RefCell::default(),
         }))
     }
 
@@ -96,6 +99,13 @@ impl Context {
     pub fn note(&self, text: &str) {
         if !self.0.quiet {
             self.0.output.note(text);
+        }
+    }
+
+    /// Makes a remark that is worth making once a run.
+    pub fn note_once(&self, text: &str) {
+        if self.0.noted.borrow_mut().insert(text.to_owned()) {
+            self.note(text);
         }
     }
 

@@ -6,7 +6,6 @@
 
 use std::cell::OnceCell;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -16,6 +15,7 @@ use hf_hub::{Cache, Repo, RepoType};
 
 use crate::error::{Error, Result};
 use crate::interrupt;
+use crate::panics::caught;
 use crate::progress::{self, Bar};
 
 /// `org/name`, and the branch, tag or commit that is meant.
@@ -140,12 +140,10 @@ impl Snapshot {
         interrupt::check()?;
         let download = || self.api.download_with_progress(name, Shown(None));
         // The client trusts what the server answers, and panics where it may not.
-        match catch_unwind(AssertUnwindSafe(download)) {
-            Ok(Ok(path)) => Ok(Some(path)),
-            Ok(Err(error)) => Err(self.refused(&error)),
-            Err(_) => {
-                Err(Error::new(format!("{}: {name}: the hub's answer makes no sense", self.repository)))
-            }
+        match caught(download) {
+            Some(Ok(path)) => Ok(Some(path)),
+            Some(Err(error)) => Err(self.refused(&error)),
+            None => Err(Error::new(format!("{}: {name}: the hub's answer makes no sense", self.repository))),
         }
     }
 
@@ -236,7 +234,7 @@ struct Shown(Option<Bar>);
 
 impl Progress for Shown {
     fn init(&mut self, size: usize, filename: &str) {
-        self.0 = Some(progress::bar(&format!("downloading {filename}"), size as u64));
+        self.0 = Some(progress::bytes(&format!("downloading {filename}"), size as u64));
     }
 
     fn update(&mut self, size: usize) {

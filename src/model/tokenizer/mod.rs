@@ -5,8 +5,6 @@ mod gguf;
 mod hf;
 mod special;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use tokenizers::tokenizer::Tokenizer as Backend;
 
 use self::chat::ChatTemplate;
@@ -15,6 +13,7 @@ pub use self::hf::Files;
 use self::special::Special;
 use super::weights::gguf::Metadata;
 use crate::error::{Error, Result};
+use crate::panics::caught;
 
 /// A model's tokenizer with its special tokens and, where it has one, its chat template.
 pub struct Tokenizer {
@@ -184,9 +183,9 @@ impl Tokenizer {
 /// Calls into the tokenizers crate, whose models index without a check where a file contradicts
 /// itself in ways that the readers here do not know.
 fn guarded<T>(what: &str, call: impl FnOnce() -> tokenizers::Result<T>) -> Result<T> {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(Error::new(format!("{what}: {error}"))),
-        Err(_) => Err(Error::new(format!("{what}: the tokenizer's file contradicts itself"))),
+    match caught(call) {
+        Some(Ok(value)) => Ok(value),
+        Some(Err(error)) => Err(Error::new(format!("{what}: {error}"))),
+        None => Err(Error::new(format!("{what}: the tokenizer's file contradicts itself"))),
     }
 }

@@ -9,6 +9,10 @@ use memmap2::Mmap;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Context, Error, Result};
+use crate::progress;
+
+/// Bytes hashed between two steps of progress.
+const CHUNK: usize = 1 << 24;
 
 /// A file's bytes with the name that errors give it. Cheap to clone.
 #[derive(Clone)]
@@ -71,7 +75,13 @@ impl FileBytes {
 
     /// SHA-256 of the bytes, in lower-case hexadecimal.
     pub fn sha256(&self) -> String {
-        hex(&Sha256::digest(self.deref()))
+        let mut bar = progress::bytes("hashing the file", self.len() as u64);
+        let mut hasher = Sha256::new();
+        for chunk in self.chunks(CHUNK) {
+            hasher.update(chunk);
+            bar.advance(chunk.len() as u64);
+        }
+        hex(&hasher.finalize())
     }
 }
 

@@ -55,7 +55,7 @@ impl Weights {
         device: &Device,
     ) -> Result<Self> {
         let plan = Plan::new(store, dialect, config)?;
-        let mut bar = progress::bar("loading weights", plan.bytes());
+        let mut bar = progress::bytes("loading weights", plan.bytes());
         let mut tensors = HashMap::with_capacity(plan.steps.len());
         for step in &plan.steps {
             interrupt::check()?;

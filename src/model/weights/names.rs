@@ -103,7 +103,7 @@ macro_rules! projections {
 }
 
 /// Llama, Mistral, Qwen and the first Gemma.
-static LLAMA: Naming = Naming {
+const HF_NAMING: Naming = Naming {
     prefixes: DECODER,
     outer: HF_OUTER,
     layer: "layers.#.",
@@ -113,18 +113,16 @@ static LLAMA: Naming = Naming {
     norm_shift: 0.0,
 };
 
+static LLAMA: Naming = HF_NAMING;
+
 static GEMMA2: Naming = Naming {
-    prefixes: DECODER,
-    outer: HF_OUTER,
-    layer: "layers.#.",
     inner: projections![
         norm("ln1_post", "post_attention_layernorm"),
         norm("ln2", "pre_feedforward_layernorm"),
         norm("ln2_post", "post_feedforward_layernorm"),
     ],
-    ignored_endings: ROTARY_TABLE,
     ignored_beginnings: VISION,
-    norm_shift: 0.0,
+    ..HF_NAMING
 };
 
 static GPT2: Naming = Naming {
@@ -198,49 +196,35 @@ macro_rules! gguf_inner {
     };
 }
 
-/// Query and key rows lie in the order of interleaved rotation.
-static GGUF_LLAMA: Naming = Naming {
+const GGUF_NAMING: Naming = Naming {
     prefixes: &[""],
     outer: GGUF_OUTER,
     layer: "blk.#.",
+    inner: gguf_inner![Arrange::AsIs,],
+    ignored_endings: &[],
+    ignored_beginnings: &[],
+    norm_shift: 0.0,
+};
+
+static GGUF_QWEN: Naming = GGUF_NAMING;
+
+/// Query and key rows lie in the order of interleaved rotation.
+static GGUF_LLAMA: Naming = Naming {
     inner: gguf_inner![Arrange::Interleaved,],
     // Read into the config's rope scaling.
     ignored_endings: &["rope_freqs.weight"],
-    ignored_beginnings: &[],
-    norm_shift: 0.0,
-};
-
-static GGUF_QWEN: Naming = Naming {
-    prefixes: &[""],
-    outer: GGUF_OUTER,
-    layer: "blk.#.",
-    inner: gguf_inner![Arrange::AsIs,],
-    ignored_endings: &[],
-    ignored_beginnings: &[],
-    norm_shift: 0.0,
+    ..GGUF_NAMING
 };
 
 /// The writer of Gemma's GGUF files adds 1 to every norm's weight.
-static GGUF_GEMMA: Naming = Naming {
-    prefixes: &[""],
-    outer: GGUF_OUTER,
-    layer: "blk.#.",
-    inner: gguf_inner![Arrange::AsIs,],
-    ignored_endings: &[],
-    ignored_beginnings: &[],
-    norm_shift: -1.0,
-};
+static GGUF_GEMMA: Naming = Naming { norm_shift: -1.0, ..GGUF_NAMING };
 
 static GGUF_GEMMA2: Naming = Naming {
-    prefixes: &[""],
-    outer: GGUF_OUTER,
-    layer: "blk.#.",
     inner: gguf_inner![
         Arrange::AsIs,
         norm("ln1_post", "post_attention_norm"),
         norm("ln2_post", "post_ffw_norm"),
     ],
-    ignored_endings: &[],
-    ignored_beginnings: &[],
     norm_shift: -1.0,
+    ..GGUF_NAMING
 };

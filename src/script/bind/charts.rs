@@ -4,8 +4,9 @@ use candle_core::DType;
 use rhai::Dynamic;
 
 use crate::error::{Error, Result};
-use crate::frame::{Cell, Frame, Order};
-use crate::plot::{BarGroup, FigureOptions, HeatMap, PointGroup, Series};
+use crate::frame::{Cell, Column, Frame, Order};
+use crate::interp::component::Component;
+use crate::plot::{BarGroup, Edge, FigureOptions, HeatMap, Node, PointGroup, Series};
 use crate::script::options::Options;
 use crate::tensor::NamedTensor;
 
@@ -207,6 +208,66 @@ pub fn matrix(frame: &Frame, (x, y): (&str, &str), value: &str) -> Result<HeatMa
         }
     }
     Ok(HeatMap { values, row_labels, column_labels, ..HeatMap::default() })
+}
+
+/// The components of a circuit: their names in `component`, their place in `layer`, `kind` and `head` (where one
+/// of these columns is not there, all are taken from the names), their values in `value`, and whether they belong to the
+/// circuit in `chosen`.
+///
+/// # Errors
+/// No such column; a column of another kind; a component twice; a layer or head that is no count; a name that is no
+/// component's.
+pub fn nodes(frame: &Frame, value: &str, chosen: Option<&str>) -> Result<Vec<Node>> {
+    frame.check_single(&["component"])?;
+    let names = frame.labels("component")?;
+    let values = frame.floats(value)?;
+    let chosen = match chosen.map(|name| Ok::<_, Error>((name, frame.column(name)?))).transpose()? {
+        None => vec![false; names.len()],
+        Some((_, Column::Bool(chosen))) => chosen.into_iter().map(|chosen| chosen == Some(true)).collect(),
+        Some((name, column)) => {
+            let found = column.kind();
+            return Err(Error::new(format!("expected bools in column \"{name}\", found {found}")));
+        }
+    };
+    let is_placed = ["layer", "kind", "head"].iter().all(|column| frame.has(column));
+    let places = if is_placed { places_in(frame)? } else { places_of(&names)? };
+    let parts = names.into_iter().zip(places).zip(values).zip(chosen);
+    Ok(parts
+        .map(|(((name, (layer, kind, head)), value), chosen)| Node { name, layer, kind, head, value, chosen })
+        .collect())
+}
+
+/// Layer, kind and head of a component.
+type Place = (Option<usize>, String, Option<usize>);
+
+fn places_in(frame: &Frame) -> Result<Vec<Place>> {
+    let count = |name: &str| -> Result<Vec<Option<usize>>> {
+        let whole = |number: f64| match number {
+            missing if missing.is_nan() => Ok(None),
+            count if count >= 0.0 && count.fract() == 0.0 => Ok(Some(count as usize)),
+            other => Err(Error::new(format!("expected whole numbers in column \"{name}\", found {other}"))),
+        };
+        frame.floats(name)?.into_iter().map(whole).collect()
+    };
+    let (layers, kinds, heads) = (count("layer")?, frame.labels("kind")?, count("head")?);
+    Ok(layers.into_iter().zip(kinds).zip(heads).map(|((layer, kind), head)| (layer, kind, head)).collect())
+}
+
+fn places_of(names: &[String]) -> Result<Vec<Place>> {
+    let place = |name: &String| {
+        let component: Component = name.parse()?;
+        Ok((component.layer(), component.kind().to_owned(), component.head()))
+    };
+    names.iter().map(place).collect()
+}
+
+/// What passes between components: columns `from`, `to` and `weight`.
+///
+/// # Errors
+/// No such column; weights that are no numbers.
+pub fn edges(frame: &Frame) -> Result<Vec<Edge>> {
+    let ends = frame.labels("from")?.into_iter().zip(frame.labels("to")?);
+    Ok(ends.zip(frame.floats("weight")?).map(|((from, to), weight)| Edge { from, to, weight }).collect())
 }
 
 /// A tensor of two axes as a matrix; labels are numbers from 0 where none are given.

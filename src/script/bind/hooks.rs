@@ -1,7 +1,7 @@
 //! Hooks: interventions and closures on sites, as scripts write them.
 
 use candle_core::Tensor;
-use rhai::{Dynamic, FnPtr, Map};
+use rhai::{Dynamic, FnPtr, Map, NativeCallContext};
 
 use crate::error::{Error, Result};
 use crate::interp::cache::select_sites;
@@ -12,6 +12,7 @@ use crate::model::activation::Activation;
 use crate::model::site::{Site, SiteGlob};
 use crate::model::tap::{Tap, Taps};
 use crate::script::callback::Callbacks;
+use crate::script::error::ScriptResult;
 use crate::script::value::{FromScript, describe, script_value};
 use crate::tensor::NamedTensor;
 
@@ -61,13 +62,27 @@ impl Tap for ClosureTap<'_> {
     }
 }
 
+/// Runs `work` under the hooks that a script gives; none for `()`.
+///
+/// # Errors
+/// Those of `work`, what is no hook, and what a closure throws, with its place.
+pub fn with_hooks<T>(
+    call: &NativeCallContext,
+    model: &Model,
+    hooks: &Dynamic,
+    work: impl FnOnce(&mut dyn Tap) -> Result<T>,
+) -> ScriptResult<T> {
+    let callbacks = Callbacks::new(call);
+    let result = Hooks::read(model, hooks, &callbacks).and_then(|mut hooks| work(&mut hooks.tap()));
+    callbacks.settle(result)
+}
+
 /// The taps of a script's hooks: a map from site globs to a closure, an intervention or an array of
 /// these, or an array of such maps. They run in the order of the array, and in a map in that of its keys.
-pub struct Hooks<'a>(Vec<Box<dyn Tap + 'a>>);
+struct Hooks<'a>(Vec<Box<dyn Tap + 'a>>);
 
 impl<'a> Hooks<'a> {
-    /// Reads the hooks that a script gives.
-    pub fn read(model: &Model, value: &Dynamic, callbacks: &'a Callbacks<'a>) -> Result<Self> {
+    fn read(model: &Model, value: &Dynamic, callbacks: &'a Callbacks<'a>) -> Result<Self> {
         let mut hooks = Self(Vec::new());
         if let Ok(map) = value.as_map_ref() {
             hooks.add_map(model, &map, callbacks)?;
@@ -116,7 +131,7 @@ impl<'a> Hooks<'a> {
     }
 
     /// All hooks as one tap.
-    pub fn tap(&mut self) -> Taps<'_> {
+    fn tap(&mut self) -> Taps<'_> {
         Taps::new(self.0.iter_mut().map(|tap| tap.as_mut() as &mut dyn Tap).collect())
     }
 }

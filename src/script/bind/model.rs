@@ -4,6 +4,7 @@ use rhai::plugin::*;
 
 use crate::error::Result;
 use crate::interp::cache::{Cache, CacheOptions, run_with_cache};
+use crate::interp::positions::Positions;
 use crate::model::Model;
 use crate::model::pass::Read;
 use crate::model::site::SiteGlob;
@@ -244,11 +245,10 @@ mod run {
     use crate::interp::cache::CacheOptions;
     use crate::model::generate::{GenerateOptions, generate as continued};
     use crate::model::tap::NoTap;
-    use crate::script::bind::hooks::Hooks;
+    use crate::script::bind::hooks::with_hooks;
     use crate::script::bind::positions::positions;
     use crate::script::bind::prelude::*;
     use crate::script::bind::prompt::Prompts;
-    use crate::script::callback::Callbacks;
 
     /// A language model.
     pub type Model = crate::model::Model;
@@ -269,10 +269,8 @@ mod run {
     pub fn run_with(model: Model, prompts: Dynamic, options: Map) -> ScriptResult<Run> {
         let prompts = Prompts::read(&model, &prompts)?;
         let mut options = Options::of("run", options);
-        let read = read(&mut options)?;
+        let cache = logits_only(&mut options)?;
         options.finish()?;
-        let cache =
-            CacheOptions { sites: Vec::new(), positions: Default::default(), stop_at_layer: None, read };
         Ok(forward(&model, &prompts, &cache, &mut NoTap)?)
     }
 
@@ -305,10 +303,7 @@ mod run {
         };
         let hooks = options.get("hooks", Dynamic::UNIT)?;
         options.finish()?;
-        let callbacks = Callbacks::new(&call);
-        let result = Hooks::read(&model, &hooks, &callbacks)
-            .and_then(|mut hooks| forward(&model, &prompts, &cache, &mut hooks.tap()));
-        callbacks.settle(result)
+        with_hooks(&call, &model, &hooks, |tap| forward(&model, &prompts, &cache, tap))
     }
 
     /// Runs prompts with hooks: a map from sites (globs too) to a closure, an intervention such as
@@ -337,14 +332,9 @@ mod run {
     ) -> ScriptResult<Run> {
         let prompts = Prompts::read(&model, &prompts)?;
         let mut options = Options::of("run_with_hooks", options);
-        let read = read(&mut options)?;
+        let cache = logits_only(&mut options)?;
         options.finish()?;
-        let cache =
-            CacheOptions { sites: Vec::new(), positions: Default::default(), stop_at_layer: None, read };
-        let callbacks = Callbacks::new(&call);
-        let result = Hooks::read(&model, &hooks, &callbacks)
-            .and_then(|mut hooks| forward(&model, &prompts, &cache, &mut hooks.tap()));
-        callbacks.settle(result)
+        with_hooks(&call, &model, &hooks, |tap| forward(&model, &prompts, &cache, tap))
     }
 
     /// Continues prompts and gives the new text of each.
@@ -383,12 +373,10 @@ mod run {
         let skip_special = options.get("skip_special", true)?;
         let hooks = options.get("hooks", Dynamic::UNIT)?;
         options.finish()?;
-        let callbacks = Callbacks::new(&call);
-        let result = Hooks::read(&model, &hooks, &callbacks).and_then(|mut hooks| {
-            continued(model.decoder(), &prompts.sequences(), &sampling, &mut hooks.tap())
-        });
-        let texts = callbacks
-            .settle(result)?
+        let continuations = with_hooks(&call, &model, &hooks, |tap| {
+            continued(model.decoder(), &prompts.sequences(), &sampling, tap)
+        })?;
+        let texts = continuations
             .iter()
             .map(|tokens| model.tokenizer().decode(tokens, skip_special))
             .collect::<crate::Result<Vec<_>>>()?;
@@ -431,6 +419,12 @@ fn forward(model: &Model, prompts: &Prompts, options: &CacheOptions, tap: &mut d
 
 fn read(options: &mut Options) -> Result<Read> {
     options.choice("logits", &[("last", Read::Last), ("all", Read::All), ("none", Read::Nothing)])
+}
+
+/// What keeps no site, and the logits that the options ask for.
+fn logits_only(options: &mut Options) -> Result<CacheOptions> {
+    let read = read(options)?;
+    Ok(CacheOptions { sites: Vec::new(), positions: Positions::All, stop_at_layer: None, read })
 }
 
 fn named_logits(logits: candle_core::Tensor) -> Result<NamedTensor> {

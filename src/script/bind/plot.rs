@@ -8,7 +8,7 @@ use crate::script::value::script_value;
 /// The plot room.
 pub static ROOM: Room = Room {
     name: "plot",
-    about: "Figures: bars, lines, heat maps, scatter plots, grids of them; SVG and PNG.",
+    about: "Figures: bars, lines, heat maps, scatter plots, circuits, grids of them; SVG and PNG.",
     parts: &[&charts::RHAI_MANIFEST, &figures::RHAI_MANIFEST],
 };
 
@@ -16,7 +16,7 @@ script_value! { crate::plot::Figure: "a figure" }
 
 #[export_module(manifest)]
 mod charts {
-    use crate::plot::{Bars, ColorScale, Grid, Lines, Scatter};
+    use crate::plot::{Bars, Circuit, ColorScale, Grid, Lines, Scatter};
     use crate::script::bind::charts::{self as data, Bounds, figure_options};
     use crate::script::bind::prelude::*;
 
@@ -142,6 +142,51 @@ mod charts {
         Ok(crate::plot::Figure::heatmap(map, settings)?)
     }
 
+    /// Draws the picture of a circuit: `circuit(frame, #{ value: "delta", top: 10, edges: paths })`. Layers stand from
+    /// left to right, each head in a row and each other kind of component in one; a component's colour is its value,
+    /// its area the value's size. There is one row for each component, with its name in `component` and its place in
+    /// `layer`, `kind` and `head`; a frame without these takes them from the names (`L25H0`, `L8_MLP`, `EMBED`).
+    ///
+    /// Options: `value` (required), the column of values; `chosen`, a column of bools, or `top`, how many of the largest
+    /// values in size: the components of the circuit, which are outlined and named; `edges`, a frame with the columns
+    /// `from`, `to` (components) and `weight`, drawn as arcs as wide as the weight's size, red above zero and blue
+    /// below; `layers` and `heads`, how many the model has, where the frame has fewer; `limits` ([low, high]), the
+    /// values at the ends of the colours; `value_label`, beside the colours; `weight_label` ("weight"), in the
+    /// legend; and those of every figure.
+    #[rhai_fn(return_raw)]
+    pub fn circuit(frame: Frame, options: Map) -> ScriptResult<Figure> {
+        let mut options = Options::of("circuit", options);
+        let value = options.required::<String>("value")?;
+        let chosen = options.maybe::<String>("chosen")?;
+        let top = options.maybe::<usize>("top")?;
+        let edges = options.maybe::<crate::frame::Frame>("edges")?;
+        let (layers, heads) = (options.maybe::<usize>("layers")?, options.maybe::<usize>("heads")?);
+        let limits = data::range(&mut options, "limits")?;
+        let value_label = options.get("value_label", value.clone())?;
+        let weight_label = options.get("weight_label", "weight".to_owned())?;
+        let settings = figure_options(&mut options, "layer", "")?;
+        options.finish()?;
+        if chosen.is_some() && top.is_some() {
+            return Err(
+                Error::new("circuit: components are chosen by \"chosen\" or by \"top\", not both").into()
+            );
+        }
+        let circuit = Circuit {
+            nodes: data::nodes(&frame, &value, chosen.as_deref())?,
+            edges: edges.map(|edges| data::edges(&edges).within(|| "edges")).transpose()?.unwrap_or_default(),
+            layers,
+            heads,
+            limits,
+            value_label: (!value_label.is_empty()).then_some(value_label),
+            weight_label,
+        };
+        let circuit = match top {
+            Some(count) => circuit.top(count),
+            None => circuit,
+        };
+        Ok(crate::plot::Figure::circuit(circuit, settings)?)
+    }
+
     /// Puts figures into rows and columns under one title. Panels of one kind with the same label share one scale,
     /// and panels with the same legend one legend.
     ///
@@ -181,7 +226,7 @@ mod figures {
         Ok(figure.render_svg()?)
     }
 
-    /// The kind of figure: "bar", "line", "heatmap", "scatter" or "grid".
+    /// The kind of figure: "bar", "line", "heatmap", "scatter", "circuit" or "grid".
     #[rhai_fn(get = "kind")]
     pub fn kind(figure: Figure) -> String {
         figure.kind().to_owned()

@@ -104,6 +104,7 @@ fn rotary_family(json: Fields, base: Base) -> Result<ArchConfig> {
         Some(d_head) => d_head,
         None => even_heads(d_model, n_heads)?,
     };
+    let n_layers = layer_count(json, "num_hidden_layers", base.n_layers)?;
     let named = match json.text("hidden_activation")? {
         Some(name) => Some(name),
         None => json.text("hidden_act")?,
@@ -119,11 +120,8 @@ fn rotary_family(json: Fields, base: Base) -> Result<ArchConfig> {
         n_ctx: json.size_or("max_position_embeddings", base.n_ctx)?,
         embed_scale: 1.0,
         learned_positions: false,
-        ropes: Vec::new(),
-        layers: vec![
-            LayerConfig { window: None, rope: Some(0) };
-            layer_count(json, "num_hidden_layers", base.n_layers)?
-        ],
+        ropes: vec![rope::shared(json, d_head, None)?],
+        layers: vec![LayerConfig { window: None, rope: Some(0) }; n_layers],
         norm: NormConfig {
             kind: NormKind::Rms,
             eps: json.positive_or("rms_norm_eps", base.eps)?,
@@ -191,71 +189,55 @@ fn gemma_like(json: Fields, base: Base) -> Result<ArchConfig> {
 fn gemma(json: Fields) -> Result<ArchConfig> {
     let base = Base {
         family: "gemma",
-        vocab_size: 256_000,
         d_model: 3072,
         n_heads: 16,
         n_kv_heads: Some(16),
-        d_head: Some(256),
         d_mlp: 24_576,
-        n_ctx: 8192,
         n_layers: 28,
-        eps: 1e-6,
-        tied: true,
-        activation: "gelu_pytorch_tanh",
+        ..GEMMA2
     };
+    gemma_like(json, base)
+}
+
+/// Gemma 2 by its defaults; the other versions say where they differ.
+const GEMMA2: Base = Base {
+    family: "gemma2",
+    vocab_size: 256_000,
+    d_model: 2304,
+    n_heads: 8,
+    n_kv_heads: Some(4),
+    d_head: Some(256),
+    d_mlp: 9216,
+    n_ctx: 8192,
+    n_layers: 26,
+    eps: 1e-6,
+    tied: true,
+    activation: "gelu_pytorch_tanh",
+};
+
+/// What the second version brought: post-norms, a query scale of its own, softcaps.
+fn gemma2_like(json: Fields, base: Base, softcaps: [Option<f64>; 2]) -> Result<ArchConfig> {
     let mut config = gemma_like(json, base)?;
-    config.ropes = vec![rope::shared(json, config.d_head, None)?];
+    config.post_norms = true;
+    config.attn_scale = json.positive_or("query_pre_attn_scalar", 256.0)?.powf(-0.5);
+    config.attn_softcap = softcap(json, "attn_logit_softcapping", softcaps[0])?;
+    config.final_softcap = softcap(json, "final_logit_softcapping", softcaps[1])?;
     Ok(config)
 }
 
 fn gemma2(json: Fields) -> Result<ArchConfig> {
-    let base = Base {
-        family: "gemma2",
-        vocab_size: 256_000,
-        d_model: 2304,
-        n_heads: 8,
-        n_kv_heads: Some(4),
-        d_head: Some(256),
-        d_mlp: 9216,
-        n_ctx: 8192,
-        n_layers: 26,
-        eps: 1e-6,
-        tied: true,
-        activation: "gelu_pytorch_tanh",
-    };
-    let mut config = gemma_like(json, base)?;
-    config.ropes = vec![rope::shared(json, config.d_head, None)?];
-    config.post_norms = true;
-    config.attn_scale = json.positive_or("query_pre_attn_scalar", 256.0)?.powf(-0.5);
-    config.attn_softcap = softcap(json, "attn_logit_softcapping", Some(50.0))?;
-    config.final_softcap = softcap(json, "final_logit_softcapping", Some(30.0))?;
+    let mut config = gemma2_like(json, GEMMA2, [Some(50.0), Some(30.0)])?;
     slide(json, &mut config, Some(4096), |layer| layer % 2 == 0)?;
     Ok(config)
 }
 
 fn gemma3(json: Fields, top: Fields) -> Result<ArchConfig> {
-    let base = Base {
-        family: "gemma3",
-        vocab_size: 262_208,
-        d_model: 2304,
-        n_heads: 8,
-        n_kv_heads: Some(4),
-        d_head: Some(256),
-        d_mlp: 9216,
-        n_ctx: 131_072,
-        n_layers: 26,
-        eps: 1e-6,
-        tied: top.flag_or("tie_word_embeddings", true)?,
-        activation: "gelu_pytorch_tanh",
-    };
     refuse(json)?;
-    let mut config = gemma_like(json, base)?;
+    let tied = top.flag_or("tie_word_embeddings", true)?;
+    let base = Base { family: "gemma3", vocab_size: 262_208, n_ctx: 131_072, tied, ..GEMMA2 };
+    let mut config = gemma2_like(json, base, [None, None])?;
     config.ropes = rope::by_attention(json, config.d_head)?.to_vec();
-    config.post_norms = true;
     config.qk_norm = true;
-    config.attn_scale = json.positive_or("query_pre_attn_scalar", 256.0)?.powf(-0.5);
-    config.attn_softcap = softcap(json, "attn_logit_softcapping", None)?;
-    config.final_softcap = softcap(json, "final_logit_softcapping", None)?;
     let pattern = match json.size("sliding_window_pattern")? {
         Some(pattern) => pattern,
         None => json.size_or("_sliding_window_pattern", 6)?,
@@ -267,23 +249,24 @@ fn gemma3(json: Fields, top: Fields) -> Result<ArchConfig> {
     Ok(config)
 }
 
+/// Llama by its defaults; what followed it says where it differs.
+const LLAMA: Base = Base {
+    family: "llama",
+    vocab_size: 32_000,
+    d_model: 4096,
+    n_heads: 32,
+    n_kv_heads: None,
+    d_head: None,
+    d_mlp: 11_008,
+    n_ctx: 2048,
+    n_layers: 32,
+    eps: 1e-6,
+    tied: false,
+    activation: "silu",
+};
+
 fn llama(json: Fields) -> Result<ArchConfig> {
-    let base = Base {
-        family: "llama",
-        vocab_size: 32_000,
-        d_model: 4096,
-        n_heads: 32,
-        n_kv_heads: None,
-        d_head: None,
-        d_mlp: 11_008,
-        n_ctx: 2048,
-        n_layers: 32,
-        eps: 1e-6,
-        tied: false,
-        activation: "silu",
-    };
-    let mut config = rotary_family(json, base)?;
-    config.ropes = vec![rope::shared(json, config.d_head, None)?];
+    let mut config = rotary_family(json, LLAMA)?;
     config.mlp_bias = json.flag_or("mlp_bias", false)?;
     Ok(config)
 }
@@ -291,21 +274,13 @@ fn llama(json: Fields) -> Result<ArchConfig> {
 fn mistral(json: Fields) -> Result<ArchConfig> {
     let base = Base {
         family: "mistral",
-        vocab_size: 32_000,
-        d_model: 4096,
-        n_heads: 32,
         // An explicit null means one key/value head for each query head; an absent field means 8.
         n_kv_heads: (!json.has("num_key_value_heads")).then_some(8),
-        d_head: None,
         d_mlp: 14_336,
         n_ctx: 131_072,
-        n_layers: 32,
-        eps: 1e-6,
-        tied: false,
-        activation: "silu",
+        ..LLAMA
     };
     let mut config = rotary_family(json, base)?;
-    config.ropes = vec![rope::shared(json, config.d_head, None)?];
     config.qkv_bias = false;
     config.attn_out_bias = false;
     slide(json, &mut config, Some(4096), |_| true)?;
@@ -323,19 +298,13 @@ fn qwen(json: Fields, version: Qwen) -> Result<ArchConfig> {
     let base = Base {
         family: if three { "qwen3" } else { "qwen2" },
         vocab_size: 151_936,
-        d_model: 4096,
-        n_heads: 32,
         n_kv_heads: (!json.has("num_key_value_heads")).then_some(32),
         d_head: three.then_some(128),
         d_mlp: 22_016,
         n_ctx: 32_768,
-        n_layers: 32,
-        eps: 1e-6,
-        tied: false,
-        activation: "silu",
+        ..LLAMA
     };
     let mut config = rotary_family(json, base)?;
-    config.ropes = vec![rope::shared(json, config.d_head, None)?];
     config.qk_norm = three;
     if !three {
         config.qkv_bias = true;
