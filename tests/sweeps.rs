@@ -475,6 +475,7 @@ fn circuits_are_the_greedy_ones() {
 #[test]
 fn what_cannot_be_swept_is_an_error() {
     let (model, other) = (words::model("gemma2"), words::model("llama"));
+    let foreign = common::open_model("mora/tiny-ipd");
     let targets = targets(&model);
     let scored = || scoring(&model, &targets, answers());
     let message = |result: mora::Result<Plan>| result.err().unwrap().to_string();
