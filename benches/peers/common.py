@@ -50,7 +50,7 @@ def prompts_of(name):
 
 
 def cut(prompts, tokens):
-    """The `tokens` tokens before where the shortest prompt ends: equally long rows that begin alike as the prompts do."""
+    """Of each prompt the `tokens` tokens before where the shortest ends: rows of one length that begin alike as they do."""
     shortest = min(map(len, prompts))
     if not 0 < tokens <= shortest:
         sys.exit(f"--tokens {tokens}: expected 1 to {shortest}, the length of the shortest prompt")

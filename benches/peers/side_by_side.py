@@ -49,7 +49,8 @@ def side_by_side(peers_path, mora_path):
     peers, mora = json.loads(peers_path.read_text()), lines_of(mora_path)
     versions = ", ".join(f"{name} {version}" for name, version in peers["versions"].items())
     rates = ", ".join(f"{product} {rate['median']:.0f}" for product, rate in peers["matmul_gflops"].items())
-    print(f"Milliseconds per cell and row; {versions}; {peers['threads']} threads; float32 products in torch, GFLOP/s: {rates}.\n")
+    print(f"Milliseconds per cell and row; {versions}; {peers['threads']} threads.")
+    print(f"float32 products in torch, GFLOP/s: {rates}.\n")
     print("| model | work | mora | hand-written PyTorch | ratio | TransformerLens | ratio | largest difference |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     wrong = []

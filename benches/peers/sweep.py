@@ -14,10 +14,11 @@ Rows go through the model all at once or one by one, whichever is the faster for
     python benches/peers/sweep.py --json peers.json [--models NAME …] [--works NAME …] [--cells 12] [--threads 2]
     python benches/peers/sweep.py --json peers.json --compare mora.json
 
-The first writes rows, metric, the patched metric of every timed cell and milliseconds per cell and row to peers.json, and
-the machine's rate of float32 matrix products. The second runs nothing: it prints both side by side in Markdown. Its
-mora.json has a line for each model and work, {"model": "smollm2", "work": "heads+mlp/all", "ms_per_cell": 1.0,
-"values": {"L0H0": [metric of each row], "L3_MLP": …}}; cells of the grid are named L8_RESID_PRE@41. Other lines are skipped.
+The first writes rows, metric, the patched metric of every timed cell and milliseconds per cell and row to peers.json,
+and the machine's rate of float32 matrix products. The second runs nothing: it prints both side by side in Markdown.
+Its mora.json has a line for each model and work, {"model": "smollm2", "work": "heads+mlp/all", "ms_per_cell": 1.0,
+"values": {"L0H0": [metric of each row], "L3_MLP": …}}; cells of the grid are named L8_RESID_PRE@41. Lines that do not
+begin with { are skipped.
 """
 
 import argparse
