@@ -4,7 +4,7 @@
 //! `cargo bench --bench sweep -- peers` prints for each model and work a line of JSON with milliseconds per cell
 //! and row and every cell's patched metric, for `sweep.py --compare`. `-- growth` prints tables: cost against
 //! the number of prompts, of layers and the prompts' length.
-#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, missing_docs)]
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;

@@ -116,8 +116,8 @@ fn blocks(m: usize, n: usize, threads: usize) -> Vec<Block> {
 /// `count` things in `parts` parts of a multiple of 16, and what is left in the last: start and length.
 fn parts(count: usize, parts: usize) -> Vec<(usize, usize)> {
     let len = if parts == 1 { count } else { count / parts / 16 * 16 };
-    let starts = (0..parts).map(|part| part * len);
-    starts.map(|start| (start, if start + 2 * len > count { count - start } else { len })).collect()
+    let part = |part: usize| (part * len, if part + 1 == parts { count - part * len } else { len });
+    (0..parts).map(part).collect()
 }
 
 impl Block {

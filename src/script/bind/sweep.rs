@@ -300,6 +300,7 @@ impl Request {
 
 #[export_module(manifest)]
 mod sweeps {
+    use crate::script::bind::precision::warn_where_coarse;
     use crate::script::bind::prelude::*;
 
     /// A language model.
@@ -335,6 +336,7 @@ mod sweeps {
         options: Map,
     ) -> ScriptResult<Sweep> {
         let context = Context::of(&call)?;
+        warn_where_coarse(&call, &model)?;
         let mut options = Options::of("patch_sweep", options);
         let components = options.get("components", Dynamic::from("heads+mlp"))?;
         let layers = options.maybe::<Dynamic>("layers")?;
@@ -422,6 +424,7 @@ mod sweeps {
         prompts: Dynamic,
         options: Map,
     ) -> ScriptResult<Frame> {
+        warn_where_coarse(&call, &model)?;
         let mut options = Options::of("find_circuit", options);
         let components = options.get("components", Dynamic::from("heads+mlp"))?;
         let layers = options.maybe::<Dynamic>("layers")?;
