@@ -482,6 +482,9 @@ fn what_cannot_be_swept_is_an_error() {
     let others = Donor { model: &other, prompts: &targets, scoring: scored() };
     let error = message(Plan::new(&model, &targets, scored(), Some(others)));
     assert!(error.contains("another architecture"), "{error}");
+    let strangers = Donor { model: &foreign, prompts: &targets, scoring: scored() };
+    let error = message(Plan::new(&model, &targets, scored(), Some(strangers)));
+    assert!(error.contains("another architecture: layers 26, expected 3"), "{error}");
     let few =
         Donor { model: &model, prompts: &targets[..2], scoring: scoring(&model, &targets[..2], answers()) };
     let error = message(Plan::new(&model, &targets, scored(), Some(few)));
