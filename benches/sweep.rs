@@ -127,7 +127,7 @@ impl<'a> Work<'a> {
 }
 
 fn cells(parts: &[Part], spots: usize) -> Vec<Cell> {
-    (0..spots).flat_map(|spot| parts.iter().map(move |&part| Cell { parts: vec![part], spot })).collect()
+    (0..spots).flat_map(|spot| parts.iter().map(move |&part| Cell::new(vec![part], spot))).collect()
 }
 
 fn parts(model: &Model, set: &str) -> Vec<Part> {

@@ -114,7 +114,7 @@ fn layers(model: &Model) -> Vec<usize> {
 }
 
 fn singles(parts: &[Part], spots: usize) -> Vec<Cell> {
-    (0..spots).flat_map(|spot| parts.iter().map(move |&part| Cell { parts: vec![part], spot })).collect()
+    (0..spots).flat_map(|spot| parts.iter().map(move |&part| Cell::new(vec![part], spot))).collect()
 }
 
 /// Every set of components, some neurons, and groups that reach over layers and kinds.
@@ -140,8 +140,7 @@ fn parts_and_groups(model: &Model) -> (Vec<Part>, Vec<Vec<Part>>) {
 
 fn all_cells(model: &Model, spots: usize) -> Vec<Cell> {
     let (parts, groups) = parts_and_groups(model);
-    let grouped =
-        (0..spots).flat_map(|spot| groups.iter().map(move |parts| Cell { parts: parts.clone(), spot }));
+    let grouped = (0..spots).flat_map(|spot| groups.iter().map(move |parts| Cell::new(parts.clone(), spot)));
     singles(&parts, spots).into_iter().chain(grouped.collect::<Vec<_>>()).collect()
 }
 
@@ -297,7 +296,7 @@ fn everything_from_the_source_is_the_source() {
             let parts = Part::set(set, &layers(&model), model.decoder().config()).unwrap();
             // The first residual of one model, or the last of another (whose unembedding is the target's own:
             // prompts of one model alone give the source's metric exactly).
-            let cell = Cell { parts: vec![parts[0]], spot: 0 };
+            let cell = Cell::new(vec![parts[0]], 0);
             let effects = case.run(Engine::Fast, &[spot], &[cell], None);
             if set == "resid_pre" {
                 for (a, b) in effects.patched[0].iter().zip(effects.source.as_ref().unwrap()) {
@@ -451,7 +450,7 @@ fn circuits_are_the_greedy_ones() {
             };
             let cells: Vec<Cell> = left
                 .iter()
-                .map(|&part| Cell { parts: patched(&[chosen.clone(), vec![part]].concat()), spot: 0 })
+                .map(|&part| Cell::new(patched(&[chosen.clone(), vec![part]].concat()), 0))
                 .filter(|cell| !cell.parts.is_empty())
                 .collect();
             if !cells.is_empty() {
@@ -511,7 +510,7 @@ fn what_cannot_be_swept_is_an_error() {
         engine,
         budget: None,
     };
-    let cell = Cell { parts: vec!["L0_MLP".parse().unwrap()], spot: 0 };
+    let cell = Cell::new(vec!["L0_MLP".parse().unwrap()], 0);
     let error = zero(Engine::Fast).run(&[cell], &mut Session::default()).unwrap_err().to_string();
     assert!(error.contains("the source has shape [3]"), "{error}");
     assert!(zero(Engine::Fast).run(&[], &mut Session::default()).is_err());

@@ -84,14 +84,14 @@ impl Sweep<'_> {
             return Err(Error::new("a circuit needs components to choose from"));
         }
         // What is patched where `chosen` have joined.
-        let cell = |chosen: &[Part]| Cell {
-            spot,
-            parts: match greedy.direction {
+        let cell = |chosen: &[Part]| {
+            let parts = match greedy.direction {
                 Direction::PatchIn => chosen.to_vec(),
                 Direction::AblateOut => {
                     candidates.iter().copied().filter(|part| !chosen.contains(part)).collect()
                 }
-            },
+            };
+            Cell::new(parts, spot)
         };
         let one_more = |chosen: &[Part], part: Part| cell(&[chosen, &[part]].concat());
 

@@ -2,6 +2,7 @@
 
 use candle_core::{Device, Tensor};
 
+use super::cell::joined;
 use super::{Cell, Spot, Sweep};
 use crate::error::{Error, Result};
 use crate::frame::{Cell as Value, Column, Frame};
@@ -58,7 +59,8 @@ impl Effects {
     /// `position`, `prompt`, `baseline`, `source_value`, `patched`, `delta` (patched − baseline),
     /// `normalised` (delta over source_value − baseline) and `flipped` (the metric changed its sign).
     ///
-    /// Cells of several parts have no layer or head, and are of the kind `group`.
+    /// Cells of several parts have no layer or head, and are of the kind `group`. For paths `sender`
+    /// and `receiver` stand in the place of the first four columns.
     ///
     /// # Errors
     /// Where the table cannot be made.
@@ -96,11 +98,22 @@ impl Effects {
             true => Ok(Column::nulls(crate::frame::Kind::Float, values.len())),
             false => Column::from_cells(values.into_iter().map(number)),
         };
-        Frame::new([
-            ("component", Column::texts(cells().map(Cell::name))),
-            ("layer", Column::from_cells(cells().map(|cell| int(single(cell).map(|part| part.layer))))?),
-            ("kind", Column::texts(cells().map(|cell| single(cell).map_or("group", |part| part.kind())))),
-            ("head", Column::from_cells(cells().map(|cell| int(single(cell).and_then(|part| part.index))))?),
+        let mut columns = match self.cells.iter().any(Cell::is_path) {
+            true => vec![
+                ("sender", Column::texts(cells().map(|cell| joined(&cell.parts)))),
+                ("receiver", Column::texts(cells().map(|cell| joined(&cell.receivers)))),
+            ],
+            false => vec![
+                ("component", Column::texts(cells().map(Cell::name))),
+                ("layer", Column::from_cells(cells().map(|cell| int(single(cell).map(|part| part.layer))))?),
+                ("kind", Column::texts(cells().map(|cell| single(cell).map_or("group", |part| part.kind())))),
+                (
+                    "head",
+                    Column::from_cells(cells().map(|cell| int(single(cell).and_then(|part| part.index))))?,
+                ),
+            ],
+        };
+        columns.extend([
             ("position", positions),
             ("prompt", Column::ints(rows.iter().map(|&(_, prompt)| prompt as i64))),
             ("baseline", Column::floats(baseline())),
@@ -115,7 +128,8 @@ impl Effects {
                 "flipped",
                 Column::bools(baseline().zip(patched()).map(|(baseline, patched)| baseline * patched < 0.0)),
             ),
-        ])
+        ]);
+        Frame::new(columns)
     }
 
     /// Mean delta over prompts as a grid [layer, head] of the cells of one kind with a head, or [layer,

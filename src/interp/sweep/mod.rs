@@ -1,18 +1,23 @@
 //! Patch sweeps: what happens to a metric when a part of the model takes another run's value, for many parts
 //! and positions.
 //!
-//! A [`Cell`] is a set of parts and a choice of positions that are patched together; a sweep runs every
-//! cell on every prompt. The fast engine ([`wave`]) computes only what a cell can change; the plain one
-//! ([`naive`]) runs one hooked forward a cell, and is what the fast one is checked against.
+//! A [`Cell`] is a set of parts and a choice of positions that are patched together, or a path from such a set
+//! to the [`Receiver`]s that alone read its change; a sweep runs every cell on every prompt. The fast engine
+//! ([`wave`]) computes only what a cell can change; the plain one ([`naive`]) runs hooked forwards for each
+//! cell, and is what the fast one is checked against.
 
+mod cell;
 mod circuit;
 mod effects;
 mod forest;
 mod memory;
 pub mod naive;
+mod naive_paths;
 mod part;
+mod paths;
 mod plan;
 mod readout;
+mod receiver;
 mod record;
 mod shelf;
 mod spot;
@@ -26,6 +31,8 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
+pub use self::cell::Cell;
+use self::cell::Place;
 pub use self::circuit::{Circuit, Direction, Greedy, Step};
 pub use self::effects::Effects;
 use self::forest::Forest;
@@ -33,19 +40,20 @@ use self::naive::PlainValues;
 pub use self::part::Part;
 pub use self::plan::{Donor, Plan};
 use self::readout::Readout;
+pub use self::receiver::{Input, Receiver};
 use self::record::Recording;
 use self::shelf::Shelf;
 pub use self::spot::{Align, Spot, Where};
 pub use self::store::Store;
 use self::values::Values;
-use self::wave::{Stage, Variant, Wave, clean_sites, source_sites};
+use self::wave::{Wave, source_sites};
 use crate::error::{Context, Error, Result};
 use crate::interp::metric::Table;
 use crate::model::Model;
 use crate::model::config::ArchConfig;
 use crate::model::prompt::Prompt;
 use crate::model::rope::RopeTable;
-use crate::model::site::{Point, Site};
+use crate::model::site::Site;
 use crate::progress;
 
 /// Rows of a chunk: enough for the rate of large matrix products, few enough to stop and save often.
@@ -65,38 +73,6 @@ pub enum Source<'a> {
     /// The value plus a tensor that broadcasts to it.
     Add(Tensor),
 }
-
-/// Parts and positions that are patched together.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Cell {
-    /// What is patched.
-    pub parts: Vec<Part>,
-    /// Which of the sweep's spots.
-    pub spot: usize,
-}
-
-impl Cell {
-    /// The names of its parts, joined by `+`.
-    pub fn name(&self) -> String {
-        self.parts.iter().map(Part::to_string).collect::<Vec<_>>().join("+")
-    }
-
-    /// Where its first patch takes effect.
-    fn entry(&self) -> Option<(usize, Stage)> {
-        self.parts.iter().map(|part| (part.layer, Stage::of(part.point))).min()
-    }
-
-    fn place(&self) -> Place {
-        (self.spot, self.by_pattern())
-    }
-
-    fn by_pattern(&self) -> bool {
-        self.parts.iter().any(|part| part.point == Point::Pattern)
-    }
-}
-
-/// On what a cell's forest depends: its spot, and whether it patches patterns.
-type Place = (usize, bool);
 
 /// How the cells are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -178,6 +154,7 @@ impl<'a> Sweep<'a> {
                 return Err(Error::new("a cell without components patches nothing"));
             }
             cell.parts.iter().try_for_each(|part| part.check(config))?;
+            receiver::check(&cell.parts, &cell.receivers, config)?;
         }
         match self.engine {
             Engine::Fast if is_fast(self.plan.model) => self.fast(cells, session),
@@ -220,12 +197,21 @@ impl<'a> Sweep<'a> {
             None => None,
         };
         let mut patched = self.resume(cells, &baseline, source.as_deref(), session)?;
+        let frozen = match cells.iter().any(Cell::is_path) {
+            true => Some(naive_paths::run_clean(&self.plan, cells)?),
+            false => None,
+        };
         let mut bar = progress::bar("patching", cells.len() as u64);
         for (cell, patched) in cells.iter().zip(&mut patched) {
             if patched.is_none() {
                 let put_in = self.plan.put_in(&self.spots[cell.spot]);
-                let table =
-                    naive::run_cell(&self.plan, &values, &cell.parts, &put_in).within(|| cell.name())?;
+                let table = match &frozen {
+                    Some(clean) if cell.is_path() => {
+                        naive_paths::run_path(&self.plan, &values, clean, cell, &put_in)
+                    }
+                    _ => naive::run_cell(&self.plan, &values, &cell.parts, &put_in),
+                };
+                let table = table.within(|| cell.name())?;
                 let found = self.judge(&table, session)?;
                 self.keep(&[(cell, &found)], session)?;
                 *patched = Some(found);
@@ -243,7 +229,7 @@ impl<'a> Sweep<'a> {
             demand.whole.fill(true);
         }
         let mut order: Vec<&Cell> = cells.iter().collect();
-        order.sort_by_key(|cell| (cell.entry(), cell.spot));
+        order.sort_by_key(|cell| (cell.entry(decoder.config()), cell.spot));
 
         let mut found: HashMap<&Cell, Vec<f64>> = HashMap::new();
         let mut clean_values = None;
@@ -274,10 +260,7 @@ impl<'a> Sweep<'a> {
             bar.advance((window.len() - left.len()) as u64);
             let rows = |cell: &Cell| forests[forest_of[&cell.place()]].all.len;
             for chunk in self.chunks(&left, rows) {
-                let variants: Vec<Variant> = chunk
-                    .iter()
-                    .map(|cell| Variant { parts: cell.parts.clone(), forest: forest_of[&cell.place()] })
-                    .collect();
+                let variants = wave.variants(&chunk, |cell| forest_of[&cell.place()])?;
                 let tables = wave.run(&variants)?;
                 let values =
                     tables.iter().map(|table| self.judge(table, session)).collect::<Result<Vec<_>>>()?;
@@ -352,9 +335,9 @@ impl<'a> Sweep<'a> {
         let mut windows: Vec<Vec<&Cell>> = Vec::new();
         let mut sites = HashSet::new();
         for &cell in order {
-            sites.extend(needed(cell));
+            sites.extend(cell.needed(config));
             if sites.len() > allowed || windows.is_empty() {
-                sites = needed(cell).collect();
+                sites = cell.needed(config).into_iter().collect();
                 windows.push(Vec::new());
             }
             if let Some(window) = windows.last_mut() {
@@ -371,8 +354,8 @@ impl<'a> Sweep<'a> {
     /// The clean runs that a window's cells stand on. Prompts and sources of one model are run together, so
     /// that what they have in common is computed once.
     fn record(&self, window: &[&Cell], session: &mut Session) -> Result<Runs> {
-        let sites: HashSet<Site> = window.iter().copied().flat_map(needed).collect();
         let (scoring, decoder) = (&self.plan.scoring, self.plan.model.decoder());
+        let sites: HashSet<Site> = window.iter().flat_map(|cell| cell.needed(decoder.config())).collect();
         let (n_rows, n_reads) = (scoring.sequences().len(), scoring.reads().len());
         let shelf = &mut session.shelf;
         let donor = self.plan.donor.as_ref();
@@ -436,7 +419,8 @@ impl<'a> Sweep<'a> {
     fn chunks<'c>(&self, cells: &[&'c Cell], rows: impl Fn(&Cell) -> usize) -> Vec<Vec<&'c Cell>> {
         let config = self.plan.model.decoder().config();
         let heads = (config.n_heads + config.n_kv_heads) * config.d_head;
-        let per_row = (8 * config.d_model + 4 * heads + 3 * config.d_mlp) * size_of::<f32>();
+        let arrivals = cells.iter().map(|cell| paths::width(&cell.receivers, config)).max().unwrap_or(0);
+        let per_row = (8 * config.d_model + 4 * heads + 3 * config.d_mlp + arrivals) * size_of::<f32>();
         let allowed = (self.budget() / 2 / per_row.max(1)).clamp(1, CHUNK_ROWS);
         let mut chunks: Vec<Vec<&Cell>> = Vec::new();
         let mut filled = 0;
@@ -469,12 +453,6 @@ struct Runs {
     values: Values,
     /// The logits of the source, where values come from a run.
     source_logits: Option<Tensor>,
-}
-
-/// The sites of the clean run and of the source that a cell needs.
-fn needed(cell: &Cell) -> impl Iterator<Item = Site> + '_ {
-    let clean = cell.entry().into_iter().flat_map(|(layer, stage)| clean_sites(layer, stage));
-    clean.chain(cell.parts.iter().flat_map(source_sites))
 }
 
 /// True where the fused operations of the fast engine can run the model.

@@ -32,6 +32,9 @@ pub enum PlainValues {
     Add(Tensor),
 }
 
+/// For each row, for each position, the (row, position) of the source that is put in there.
+pub type PutIn = [Vec<Option<(usize, usize)>>];
+
 /// What `sites` hold for `sequences`, every row computed apart.
 pub fn run_apart(
     model: &Model,
@@ -48,12 +51,7 @@ pub fn run_apart(
 ///
 /// # Errors
 /// Where a value does not fit, or the forward fails.
-pub fn run_cell(
-    plan: &Plan,
-    values: &PlainValues,
-    parts: &[Part],
-    put_in: &[Vec<Option<(usize, usize)>>],
-) -> Result<Table> {
+pub fn run_cell(plan: &Plan, values: &PlainValues, parts: &[Part], put_in: &PutIn) -> Result<Table> {
     let mut tap = PlainPatch { values, parts, put_in };
     logits(plan.model, &plan.scoring, &mut tap)
 }
@@ -66,11 +64,25 @@ pub fn run_clean(model: &Model, scoring: &Scoring) -> Result<Table> {
     logits(model, scoring, &mut NoTap)
 }
 
-fn logits(model: &Model, scoring: &Scoring, tap: &mut dyn Tap) -> Result<Table> {
+/// The logits at the metric's reads of a run that `tap` sees.
+///
+/// # Errors
+/// Where the forward fails.
+pub(super) fn logits(model: &Model, scoring: &Scoring, tap: &mut dyn Tap) -> Result<Table> {
     let tree = TokenTree::separate(scoring.sequences())?;
     let read = Read::At(scoring.reads().to_vec());
     let output = model.decoder().forward(&tree, plain(tap, read))?;
     Table::new(&output.logits.ok_or_else(|| Error::new("the forward gave no logits"))?)
+}
+
+/// Runs the plan's rows apart, with plain operations, seen by `tap`.
+///
+/// # Errors
+/// Where the forward fails.
+pub(super) fn run_plain(plan: &Plan, tap: &mut dyn Tap, read: Read) -> Result<()> {
+    let tree = TokenTree::separate(plan.scoring.sequences())?;
+    plan.model.decoder().forward(&tree, plain(tap, read))?;
+    Ok(())
 }
 
 /// A forward of plain operations throughout: no fused kernel, and none of its faults.
@@ -78,10 +90,14 @@ fn plain(tap: &mut dyn Tap, read: Read) -> Pass<'_> {
     Pass { differentiable: true, ..Pass::new(tap, read) }
 }
 
-struct PlainPatch<'a> {
-    values: &'a PlainValues,
-    parts: &'a [Part],
-    put_in: &'a [Vec<Option<(usize, usize)>>],
+/// Patches parts at some places.
+pub(super) struct PlainPatch<'a> {
+    /// What is put in.
+    pub values: &'a PlainValues,
+    /// The parts.
+    pub parts: &'a [Part],
+    /// The places.
+    pub put_in: &'a PutIn,
 }
 
 impl Tap for PlainPatch<'_> {
@@ -94,20 +110,27 @@ impl Tap for PlainPatch<'_> {
     }
 
     fn visit(&mut self, site: &Site, value: &Activation) -> Result<Option<Tensor>> {
-        let current = value.tensor()?;
+        Ok(Some(self.patched(site, &value.tensor()?)?))
+    }
+}
+
+impl PlainPatch<'_> {
+    /// `current` [batch, …], a value at `site`, with the parts there patched.
+    ///
+    /// # Errors
+    /// Where a value does not fit.
+    pub fn patched(&self, site: &Site, current: &Tensor) -> Result<Tensor> {
         let put_in = match self.values {
-            PlainValues::Run(source) => self.corresponding(&source.get(site)?, &current, site)?,
+            PlainValues::Run(source) => self.corresponding(&source.get(site)?, current, site)?,
             PlainValues::Zero => current.zeros_like()?,
             PlainValues::Mean(cache) => mean(cache, site)?.broadcast_as(current.shape())?,
             PlainValues::Fixed(tensor) => tensor.broadcast_as(current.shape())?,
             PlainValues::Add(tensor) => current.broadcast_add(tensor)?,
         };
-        let mask = self.mask(site, &current)?;
-        Ok(Some(mask.broadcast_as(current.shape())?.where_cond(&put_in.contiguous()?, &current)?))
+        let mask = mask(self.parts, self.put_in, site, current)?;
+        Ok(mask.broadcast_as(current.shape())?.where_cond(&put_in.contiguous()?, current)?)
     }
-}
 
-impl PlainPatch<'_> {
     /// The source's values at the places of this value's, anything where nothing is put in.
     fn corresponding(&self, source: &Tensor, current: &Tensor, site: &Site) -> Result<Tensor> {
         let is_pattern = site.point == Point::Pattern;
@@ -141,30 +164,32 @@ impl PlainPatch<'_> {
             found => Ok(chosen.pad_with_zeros(3, 0, keys - found)?),
         }
     }
+}
 
-    /// 1 where something is put in, broadcastable to the value.
-    fn mask(&self, site: &Site, current: &Tensor) -> Result<Tensor> {
-        let indices: Vec<Option<usize>> =
-            self.parts.iter().filter(|part| part.site() == *site).map(|part| part.index).collect();
-        let (position_axis, index_axis) = if site.point == Point::Pattern { (2, 1) } else { (1, 2) };
-        let (batch, width) = (current.dim(0)?, current.dim(position_axis)?);
-        let place = |row: usize, position: usize| {
-            u8::from(self.put_in[row].get(position).is_some_and(Option::is_some))
-        };
-        let places: Vec<u8> = (0..batch)
-            .flat_map(|row| (0..width).map(move |position| (row, position)))
-            .map(|(r, p)| place(r, p))
-            .collect();
-        let mut shape = vec![1; current.rank()];
-        (shape[0], shape[position_axis]) = (batch, width);
-        let mask = Tensor::from_vec(places, shape, current.device())?;
-        let Some(chosen) = indices.into_iter().collect::<Option<HashSet<usize>>>() else { return Ok(mask) };
-        let count = current.dim(index_axis)?;
-        let columns: Vec<u8> = (0..count).map(|index| u8::from(chosen.contains(&index))).collect();
-        let mut shape = vec![1; current.rank()];
-        shape[index_axis] = count;
-        Ok(mask.broadcast_mul(&Tensor::from_vec(columns, shape, current.device())?.to_dtype(DType::U8)?)?)
-    }
+/// 1 where something is put in at `site`, broadcastable to the value there.
+///
+/// # Errors
+/// Where the device has no memory for it.
+pub(super) fn mask(parts: &[Part], put_in: &PutIn, site: &Site, current: &Tensor) -> Result<Tensor> {
+    let indices: Vec<Option<usize>> =
+        parts.iter().filter(|part| part.site() == *site).map(|part| part.index).collect();
+    let (position_axis, index_axis) = if site.point == Point::Pattern { (2, 1) } else { (1, 2) };
+    let (batch, width) = (current.dim(0)?, current.dim(position_axis)?);
+    let place =
+        |row: usize, position: usize| u8::from(put_in[row].get(position).is_some_and(Option::is_some));
+    let places: Vec<u8> = (0..batch)
+        .flat_map(|row| (0..width).map(move |position| (row, position)))
+        .map(|(r, p)| place(r, p))
+        .collect();
+    let mut shape = vec![1; current.rank()];
+    (shape[0], shape[position_axis]) = (batch, width);
+    let mask = Tensor::from_vec(places, shape, current.device())?;
+    let Some(chosen) = indices.into_iter().collect::<Option<HashSet<usize>>>() else { return Ok(mask) };
+    let count = current.dim(index_axis)?;
+    let columns: Vec<u8> = (0..count).map(|index| u8::from(chosen.contains(&index))).collect();
+    let mut shape = vec![1; current.rank()];
+    shape[index_axis] = count;
+    Ok(mask.broadcast_mul(&Tensor::from_vec(columns, shape, current.device())?.to_dtype(DType::U8)?)?)
 }
 
 /// The mean of a site over all real positions of the rows that were run: [1, 1, …].

@@ -14,6 +14,7 @@ use candle_core::Tensor;
 
 use super::forest::{Forest, Nodes};
 use super::part::Part;
+use super::paths::Arrivals;
 use super::readout::Readout;
 use super::record::Recording;
 use super::values::{Values, replace};
@@ -59,6 +60,8 @@ pub struct Variant {
     pub parts: Vec<Part>,
     /// Which forest says where.
     pub forest: usize,
+    /// What is put in where it is not the source's: what reaches a path's receivers.
+    pub arrivals: Option<Arrivals>,
 }
 
 impl Variant {
@@ -127,14 +130,17 @@ impl Rows {
 }
 
 /// Which of a forest's nodes are under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Extent {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Extent {
+    /// All that can change.
     All,
+    /// Those that are read, in the last layer.
     Reads,
 }
 
 impl Forest {
-    fn nodes(&self, extent: Extent) -> &Nodes {
+    /// The nodes of an extent.
+    pub fn nodes(&self, extent: Extent) -> &Nodes {
         match extent {
             Extent::All => &self.all,
             Extent::Reads => &self.reads,
@@ -373,8 +379,12 @@ impl WavePass<'_> {
         extent: Extent,
     ) -> Result<Option<Tensor>> {
         let Some(value) = value else { return Ok(None) };
-        self.edit_with(value, site, variants, extent, |own, _, indices, forest| {
-            self.wave.values.patched(own, site, indices, forest.nodes(extent))
+        self.edit_with(value, site, variants, extent, |own, place, indices, forest| {
+            let nodes = forest.nodes(extent);
+            match &self.variants[variants[place]].arrivals {
+                Some(arrivals) => arrivals.patched(own, site, indices, nodes),
+                None => self.wave.values.patched(own, site, indices, nodes),
+            }
         })
         .map(Some)
     }
@@ -472,7 +482,8 @@ impl WavePass<'_> {
     }
 }
 
-fn post(norm: &Option<Norm>, out: Tensor) -> Result<Tensor> {
+/// `out` through a layer's post-norm, where it has one.
+pub fn post(norm: &Option<Norm>, out: Tensor) -> Result<Tensor> {
     match norm {
         Some(norm) => norm.forward(&out, true),
         None => Ok(out),

@@ -347,7 +347,7 @@ mod sweeps {
         let cells = cells_of(&request.model, &components, layers.as_ref())?;
         let sweep = request.sweep()?;
         let cells: Vec<Cell> = (0..sweep.spots.len())
-            .flat_map(|spot| cells.iter().map(move |parts| Cell { parts: parts.clone(), spot }))
+            .flat_map(|spot| cells.iter().map(move |parts| Cell::new(parts.clone(), spot)))
             .collect();
         let folder = |way: &str| -> crate::Result<Option<Store>> {
             let Some(keep) = &keep else { return Ok(None) };
