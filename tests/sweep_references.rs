@@ -82,8 +82,7 @@ fn check(model: &Model, fixture: &Value) {
         .map(|position| case.spot(&position.map_or(Where::All, |position| Where::At(vec![position]))))
         .collect();
     let spot = |cell: &Value| positions.binary_search(&cell["pos"].as_i64()).unwrap();
-    let cells: Vec<Cell> =
-        expected.iter().map(|cell| Cell { parts: vec![part(cell)], spot: spot(cell) }).collect();
+    let cells: Vec<Cell> = expected.iter().map(|cell| Cell::new(vec![part(cell)], spot(cell))).collect();
     let effects = case.run(Engine::Fast, &spots, &cells);
     let mut largest = 0f64;
     for ((cell, expected), found) in cells.iter().zip(expected).zip(&effects.patched) {
@@ -140,7 +139,7 @@ fn trained_models_fast_equals_plain() {
         };
         let spots = [case.spot(&Where::All), case.spot(&Where::Last)];
         let cells: Vec<Cell> = (0..2)
-            .flat_map(|spot| names.iter().map(move |name| Cell { parts: vec![name.parse().unwrap()], spot }))
+            .flat_map(|spot| names.iter().map(move |name| Cell::new(vec![name.parse().unwrap()], spot)))
             .collect();
         let (fast, plain) = (case.run(Engine::Fast, &spots, &cells), case.run(Engine::Naive, &spots, &cells));
         for ((cell, fast), plain) in cells.iter().zip(&fast.patched).zip(&plain.patched) {

@@ -514,4 +514,9 @@ fn what_cannot_be_swept_is_an_error() {
     let error = zero(Engine::Fast).run(&[cell], &mut Session::default()).unwrap_err().to_string();
     assert!(error.contains("the source has shape [3]"), "{error}");
     assert!(zero(Engine::Fast).run(&[], &mut Session::default()).is_err());
+    let nan = Tensor::full(f32::NAN, 1, &Device::Cpu).unwrap();
+    let cell = Cell::new(vec!["L0_MLP".parse().unwrap()], 0);
+    let sweep = Sweep { source: Source::Add(nan), ..zero(Engine::Fast) };
+    let error = sweep.run(&[cell], &mut Session::default()).unwrap_err().to_string();
+    assert!(error.contains("no numbers"), "{error}");
 }

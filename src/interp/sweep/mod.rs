@@ -9,6 +9,7 @@
 mod cell;
 mod circuit;
 mod effects;
+mod fingerprint;
 mod forest;
 mod memory;
 pub mod naive;
@@ -148,6 +149,11 @@ impl<'a> Sweep<'a> {
         let config = self.plan.model.decoder().config();
         if cells.is_empty() {
             return Err(Error::new("no components to patch"));
+        }
+        if let Source::Fixed(tensor) | Source::Add(tensor) = &self.source
+            && fingerprint::numbers(tensor).iter().any(|value| !value.is_finite())
+        {
+            return Err(Error::new("the source holds values that are no numbers (NaN or infinite)"));
         }
         for cell in cells {
             if cell.parts.is_empty() {
@@ -297,33 +303,15 @@ impl<'a> Sweep<'a> {
         source: Option<&[f64]>,
         session: &mut Session,
     ) -> Result<Vec<Option<Vec<f64>>>> {
+        for (what, values) in [("the prompts", baseline), ("the source", source.unwrap_or_default())] {
+            if let Some(prompt) = values.iter().position(|value| value.is_nan()) {
+                return Err(Error::new(format!("the metric of {what} is not a number on prompt {prompt}"))
+                    .hint("a run whose logits are NaN cannot be patched from or into"));
+            }
+        }
         let Some(store) = &mut session.store else { return Ok(vec![None; cells.len()]) };
         store.open(&self.fingerprint(baseline, source))?;
         Ok(cells.iter().map(|cell| store.get(&self.key(cell), baseline.len())).collect())
-    }
-
-    /// All on which the numbers of a cell depend but its name. The baseline stands for the weights.
-    fn fingerprint(&self, baseline: &[f64], source: Option<&[f64]>) -> Vec<(&'static str, String)> {
-        let bits = |values: &[f64]| values.iter().map(|value| format!("{:016x}", value.to_bits())).collect();
-        let put_in: Vec<_> = self.spots.iter().map(|spot| (&spot.label, self.plan.put_in(spot))).collect();
-        let what = match &self.source {
-            Source::Run => "run".to_string(),
-            Source::Zero => "zero".to_string(),
-            Source::Mean(prompts) => format!("mean {:?}", sequences_of(prompts)),
-            Source::Fixed(tensor) => format!("fixed {}", tensor_bits(tensor)),
-            Source::Add(tensor) => format!("add {}", tensor_bits(tensor)),
-        };
-        vec![
-            ("model", self.plan.model.reference().to_string()),
-            ("engine", format!("{:?}", self.engine)),
-            ("prompts", format!("{:?}", self.plan.scoring.sequences())),
-            ("metric", format!("{:?}", self.plan.scoring.reads())),
-            ("positions", format!("{put_in:?}")),
-            ("source", what),
-            ("source prompts", format!("{:?}", self.plan.donor.as_ref().map(|d| d.scoring.sequences()))),
-            ("baseline", bits(baseline)),
-            ("source's metric", source.map(bits).unwrap_or_default()),
-        ]
     }
 
     /// The cells in `order`, cut where the clean runs' values of their layers fill half the budget.
@@ -462,14 +450,6 @@ fn is_fast(model: &Model) -> bool {
 
 fn sequences_of(prompts: &[Prompt]) -> Vec<Vec<u32>> {
     prompts.iter().map(|prompt| prompt.tokens.clone()).collect()
-}
-
-fn tensor_bits(tensor: &Tensor) -> String {
-    let values =
-        tensor.flatten_all().and_then(|flat| flat.to_dtype(candle_core::DType::F32)?.to_vec1::<f32>());
-    let bits =
-        values.unwrap_or_default().iter().map(|value| format!("{:08x}", value.to_bits())).collect::<String>();
-    format!("{:?} {bits}", tensor.dims())
 }
 
 /// The angles of all positions of the sweep's rows, by rotary table.

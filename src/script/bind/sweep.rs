@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 use crate::frame::{Column, Frame};
 use crate::interp::metric::{Metric, Scoring};
 use crate::interp::sweep::{
-    Align, Cell, Direction, Donor, Effects, Engine, Greedy, Part, Plan, Session, Source, Spot, Store, Sweep,
-    Where,
+    Align, Cell, Direction, Donor, Effects, Engine, Greedy, Part, Plan, Receiver, Session, Source, Spot,
+    Store, Sweep, Where,
 };
 use crate::model::Model;
 use crate::model::prompt::Prompt;
@@ -323,7 +323,8 @@ mod sweeps {
     /// joined by `+`, or an array of names such as `"L8_MLP"`, in which an array is a group patched together),
     /// `layers` (all; an array or range), `positions` ("all"; "last", "each", an index, an array of indices, words of
     /// the prompts, or a map from names to these), `align` ("positions"; "ends" where prompt and source differ in length),
-    /// `two_way` (false; the other way too, told apart by a column `direction`), `keep` (none; a folder in the output
+    /// `receivers` (none; path patching: only these, such as `["L9H3.q", "L9_MLP", "LOGITS"]`, read what the component
+    /// changes, everything between them frozen), `two_way` (false; the other way too, told apart by a column `direction`), `keep` (none; a folder in the output
     /// folder that keeps finished cells, from which a stopped sweep goes on), `memory` (GiB; a quarter of what is
     /// free), `engine` ("fast"; "naive": one hooked forward a cell).
     ///
@@ -342,12 +343,16 @@ mod sweeps {
         let layers = options.maybe::<Dynamic>("layers")?;
         let two_way = options.get("two_way", false)?;
         let keep = options.maybe::<String>("keep")?;
+        let receivers = options.get::<Vec<String>>("receivers", Vec::new())?;
+        let receivers =
+            receivers.iter().map(|name| name.parse()).collect::<crate::Result<Vec<Receiver>>>()?;
         let request = Request::read(model, &prompts, &mut options)?;
         options.finish()?;
         let cells = cells_of(&request.model, &components, layers.as_ref())?;
         let sweep = request.sweep()?;
         let cells: Vec<Cell> = (0..sweep.spots.len())
-            .flat_map(|spot| cells.iter().map(move |parts| Cell::new(parts.clone(), spot)))
+            .flat_map(|spot| cells.iter().map(move |parts| (parts.clone(), spot)))
+            .map(|(parts, spot)| Cell::path(parts, receivers.clone(), spot))
             .collect();
         let folder = |way: &str| -> crate::Result<Option<Store>> {
             let Some(keep) = &keep else { return Ok(None) };
@@ -374,6 +379,7 @@ mod sweeps {
     /// One row for each component, position and prompt: `component`, `layer`, `kind`, `head`, `position`, `prompt` and
     /// its fields, `baseline`, `source_value` (the metric of the source's own run), `patched`, `delta` (patched −
     /// baseline), `normalised` (delta over source_value − baseline) and `flipped` (the metric changed its sign).
+    /// With `receivers`, `sender` and `receiver` stand in the place of the first four columns.
     /// A sweep of both ways has a column `direction`: "source_to_target", "target_to_source".
     #[rhai_fn(get = "frame", return_raw)]
     pub fn frame(sweep: Sweep) -> ScriptResult<Frame> {
