@@ -49,13 +49,6 @@ impl Adapter {
                 config.n_layers() - 1
             )));
         }
-        let missing = self.missing(config)?;
-        if let Some(first) = missing.first() {
-            return Err(fault(format!(
-                "it targets {} modules of the model that it does not hold, such as {first}",
-                missing.len()
-            )));
-        }
         let sizes = Sizes::of(config);
         let mut paths = Vec::new();
         for (place, factors) in self.modules.iter() {
@@ -73,6 +66,13 @@ impl Adapter {
             for path in side_paths(factors, placed) {
                 paths.push(path.within(|| &name)?);
             }
+        }
+        let missing = self.missing(config)?;
+        if let Some(first) = missing.first() {
+            return Err(fault(format!(
+                "it targets {} modules of the model that it does not hold, such as {first}",
+                missing.len()
+            )));
         }
         Ok(paths)
     }

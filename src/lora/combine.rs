@@ -222,6 +222,10 @@ pub(super) fn describe(
             }
         }
     }
+    // peft warns of patterns for modules that are not there.
+    let names = || modules.iter().map(|(name, _)| name.as_str());
+    config.rank_pattern = matching(config.rank_pattern, names)?;
+    config.alpha_pattern = matching(config.alpha_pattern, names)?;
     for (name, _) in modules {
         if !config.targets.selects(name)? {
             config.targets = Targets::exactly(modules.iter().map(|(name, _)| name.clone()).collect());
@@ -229,6 +233,23 @@ pub(super) fn describe(
         }
     }
     Ok(config)
+}
+
+/// The patterns that fit any of the names.
+fn matching<'a, T, N: Iterator<Item = &'a str>>(
+    patterns: Vec<(Pattern, T)>,
+    names: impl Fn() -> N,
+) -> Result<Vec<(Pattern, T)>> {
+    let mut kept = Vec::with_capacity(patterns.len());
+    for entry in patterns {
+        for name in names() {
+            if entry.0.is_match(name)? {
+                kept.push(entry);
+                break;
+            }
+        }
+    }
+    Ok(kept)
 }
 
 /// True where the configuration gives every module the rank and scale that it has.

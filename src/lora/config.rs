@@ -179,6 +179,7 @@ impl AdapterConfig {
             "init_lora_weights": true,
             "layers_pattern": match self.targets.layers_pattern.as_slice() {
                 [] => Value::Null,
+                [pattern] => json!(pattern.text()),
                 patterns => patterns.iter().map(Pattern::text).collect(),
             },
             "layers_to_transform": self.targets.layers,

@@ -42,27 +42,39 @@ pub fn open(reference: &Reference) -> Result<(Adapter, Files)> {
     let Some(folder) = Folder::of(reference)? else {
         return Err(Error::new(format!("{reference} holds a model, expected an adapter's folder")));
     };
-    let found = (folder.find(config::FILE)?, folder.find(WEIGHTS)?);
-    let (Some(config_file), Some(weights)) = found else { return Err(missing(&folder, found.0.is_some())) };
+    open_folder(&reference.short(), &folder)
+}
+
+/// Opens the adapter in a folder, wherever it is, under a name.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_folder(name: &str, folder: &Folder) -> Result<(Adapter, Files)> {
+    let Some(config_file) = folder.find(config::FILE)? else { return Err(missing(folder, config::FILE)) };
+    let Some(weights) = folder.find(WEIGHTS)? else { return Err(missing(folder, WEIGHTS)) };
     let config = AdapterConfig::from_json(&config_file.json()?).within(|| config_file.name())?;
     let mut store = Store::default();
     safetensors::add(&mut store, weights.clone())?;
-    let adapter = read(&reference.short(), config, &store).within(|| weights.name())?;
+    let adapter = read(name, config, &store).within(|| weights.name())?;
     Ok((adapter, Files::new(vec![config_file, weights])))
 }
 
 /// What to say of a folder that lacks one of the two files.
-fn missing(folder: &Folder, has_config: bool) -> Error {
+fn missing(folder: &Folder, file: &str) -> Error {
     let names = folder.names();
     let has = |wanted: &str| names.iter().any(|name| name == wanted);
-    let file = if has_config { WEIGHTS } else { config::FILE };
     let error = Error::new(format!("{}: no {file}", folder.label()));
-    if has_config && has(PICKLED) {
+    if let Folder::Hub(snapshot) = folder
+        && snapshot.is_offline()
+    {
+        return error.hint("HF_HUB_OFFLINE is set and the file is not in the cache");
+    }
+    if file == WEIGHTS && has(PICKLED) {
         return error.hint(format!(
             "{PICKLED} is pickled, and mora reads no pickles: in Python, PeftModel.from_pretrained(…).save_pretrained(folder)"
         ));
     }
-    match has("config.json") && !has_config {
+    match file == config::FILE && has("config.json") {
         true => error.hint("this is a model's folder: load_model opens it"),
         false => error.hint(format!("an adapter is a folder with {} and {WEIGHTS}", config::FILE)),
     }
@@ -97,7 +109,7 @@ fn read(name: &str, config: AdapterConfig, store: &Store) -> Result<Adapter> {
         }
     }
     if !strangers.is_empty() {
-        return Err(Error::new(format!("{} have no place: {}", tensors(strangers.len()), listed(&strangers)))
+        return Err(Error::new(format!("{} no place: {}", have(strangers.len()), listed(&strangers)))
             .hint("mora places lora_A, lora_B and (with use_dora) lora_magnitude_vector of the linear modules in a decoder's layers"));
     }
     unselected.dedup();
@@ -127,10 +139,8 @@ fn read(name: &str, config: AdapterConfig, store: &Store) -> Result<Adapter> {
     }
     match incomplete.is_empty() {
         true => Adapter::new(name, config, names, prefix, modules),
-        false => {
-            Err(Error::new(format!("{} are missing: {}", tensors(incomplete.len()), listed(&incomplete)))
-                .hint("a module without one of its tensors would change nothing, or by chance"))
-        }
+        false => Err(Error::new(format!("the file lacks {}", listed(&incomplete)))
+            .hint("a module without one of its tensors would change nothing, or by chance")),
     }
 }
 
@@ -153,23 +163,24 @@ fn locate<'a>(key: &'a str, names: &Modules, prefix: &str) -> Option<(&'a str, P
     Some((module, Place { layer, index }, half))
 }
 
-/// How the file names modules, by the first of its tensors that any family knows.
+/// How the file names modules: as most of its tensors are understood.
 fn naming(store: &Store) -> Result<(&'static Modules, &'static str)> {
-    for key in store.entries.keys() {
-        for names in Modules::all() {
-            for prefix in names.prefixes {
-                if locate(key, names, prefix).is_some() {
-                    return Ok((names, prefix));
-                }
-            }
+    let keys = || store.entries.keys().map(String::as_str);
+    let all =
+        Modules::all().iter().flat_map(|names| names.prefixes.iter().map(move |prefix| (names, *prefix)));
+    let counted = all.map(|(names, prefix)| {
+        (keys().filter(|key| locate(key, names, prefix).is_some()).count(), names, prefix)
+    });
+    match counted.max_by_key(|(count, ..)| *count) {
+        Some((1.., names, prefix)) => Ok((names, prefix)),
+        _ if store.entries.is_empty() => Err(Error::new("the file holds no tensors")),
+        _ => {
+            let keys: Vec<&str> = keys().collect();
+            Err(Error::new(format!("{} no place: {}", have(keys.len()), listed(&keys))).hint(
+                "expected names such as base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight",
+            ))
         }
     }
-    let keys: Vec<&str> = store.entries.keys().map(String::as_str).collect();
-    Err(match keys.is_empty() {
-        true => Error::new("the file holds no tensors"),
-        false => Error::new(format!("{} have no place: {}", tensors(keys.len()), listed(&keys)))
-            .hint("expected names such as base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"),
-    })
 }
 
 /// Reads a module's tensors, once their shapes and the configured rank are seen to agree.
@@ -251,8 +262,8 @@ impl Adapter {
     }
 }
 
-fn tensors(count: usize) -> String {
-    if count == 1 { "1 tensor".to_owned() } else { format!("{count} tensors") }
+fn have(count: usize) -> String {
+    if count == 1 { "1 tensor has".to_owned() } else { format!("{count} tensors have") }
 }
 
 /// The first few names, and how many more there are.

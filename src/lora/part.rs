@@ -125,11 +125,17 @@ impl FromStr for Part {
                 "" => part(Some(layers), What::All),
                 "_ATTN" => part(Some(layers), What::Kind(Kind::Attn)),
                 "_MLP" => part(Some(layers), What::Kind(Kind::Mlp)),
-                _ => Err(Error::new(format!("\"{text}\" is no part of an adapter"))
-                    .hint("its parts are layers (L13, L11-L23), halves of layers (L13_MLP, L11-L23_ATTN) and modules")),
+                rest => {
+                    let error = Error::new(format!("\"{text}\" is no part of an adapter"));
+                    Err(error.hint(match rest.starts_with(['H', 'N']) {
+                        true => "a layer's heads and neurons share its modules: take L13_ATTN or L13_MLP",
+                        false => "its parts are layers (L13, L11-L23), halves of layers (L13_MLP, L11-L23_ATTN) and modules",
+                    }))
+                }
             };
         }
-        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '*' | '?' | '[' | ']');
+        let is_name =
+            |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '*' | '?' | '[' | ']' | '!');
         if text.is_empty() || !text.chars().all(is_name) {
             return Err(Error::new(format!("\"{text}\" is no part of an adapter"))
                 .hint("write L13_MLP, L11-L23_MLP, L13, MLP, q_proj, or a glob such as *.layers.1?.mlp.*"));

@@ -205,3 +205,76 @@ fn layer_and_part(name: &str) -> Option<(usize, &str)> {
     let (layer, part) = name.strip_prefix("blocks.")?.split_once('.')?;
     Some((layer.parse().ok()?, part))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use candle_core::{Device, Var};
+
+    use super::*;
+
+    fn random(shape: &[usize]) -> Tensor {
+        let count = shape.iter().product();
+        let mut random = crate::random::Random::new(count as u64);
+        let values: Vec<f32> = (0..count).map(|_| random.uniform() as f32 - 0.5).collect();
+        Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+    }
+
+    fn values(tensor: &Tensor) -> Vec<f32> {
+        tensor.flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    /// While A, B and the magnitude are trained the norm follows them, and is a constant to gradients:
+    /// the gradients are those of y = magnitude / c ⊙ (x·Wᵀ + s·x·Aᵀ·Bᵀ) with c the norm's present value.
+    #[test]
+    fn gradients_take_the_norm_for_a_constant() {
+        let (weight, x, seed) = (random(&[5, 4]), random(&[3, 4]), random(&[3, 5]));
+        let vars = [random(&[2, 4]), random(&[5, 2]), random(&[5])].map(|t| Var::from_tensor(&t).unwrap());
+        let [a, b, magnitude] = [0, 1, 2].map(|i| vars[i].as_tensor().clone());
+        let scale = 1.5;
+        let path = SidePath::new(a.clone(), b.clone(), scale, Some(magnitude.clone())).unwrap();
+        let path = path.beside(&weight).unwrap();
+        let y = path.apply(x.matmul(&weight.t().unwrap()).unwrap(), &x, &weight).unwrap();
+
+        let changed = (&weight + (b.matmul(&a).unwrap() * scale).unwrap()).unwrap().detach();
+        let norm = changed.sqr().unwrap().sum(1).unwrap().sqrt().unwrap();
+        let low = (x.matmul(&a.t().unwrap()).unwrap().matmul(&b.t().unwrap()).unwrap() * scale).unwrap();
+        let plain = (x.matmul(&weight.t().unwrap()).unwrap() + low).unwrap();
+        let expected = plain.broadcast_mul(&(&magnitude / norm).unwrap()).unwrap();
+
+        let gradients = |y: &Tensor| (y * &seed).unwrap().sum_all().unwrap().backward().unwrap();
+        let (found, wanted) = (gradients(&y), gradients(&expected));
+        for var in &vars {
+            let (found, wanted) = (values(found.get(var).unwrap()), values(wanted.get(var).unwrap()));
+            assert!(found.iter().any(|value| value.abs() > 1e-3));
+            for (found, wanted) in found.iter().zip(wanted) {
+                assert!((found - wanted).abs() <= 1e-6, "{found} {wanted}");
+            }
+        }
+
+        // A step of training changes the norm that the next forward divides by.
+        vars[1].set(&random(&[5, 2]).affine(2.0, 0.1).unwrap()).unwrap();
+        let y = path.apply(x.matmul(&weight.t().unwrap()).unwrap(), &x, &weight).unwrap();
+        let merged = x.matmul(&path.merge_into(&weight).unwrap().t().unwrap()).unwrap();
+        for (beside, merged) in values(&y).iter().zip(values(&merged)) {
+            assert!((beside - merged).abs() <= 1e-6, "{beside} {merged}");
+        }
+    }
+
+    #[test]
+    fn shapes_that_do_not_fit_are_named() {
+        let fault = |a: &[usize], b: &[usize], magnitude: Option<&[usize]>| {
+            SidePath::new(random(a), random(b), 1.0, magnitude.map(random)).unwrap_err().to_string()
+        };
+        assert!(fault(&[2, 4], &[5, 3], None).contains("[2, 4] and B [5, 3]"));
+        assert!(fault(&[0, 4], &[5, 0], None).contains("r of 1 or more"));
+        assert!(fault(&[4], &[5, 2], None).starts_with("A: "));
+        assert!(fault(&[2, 4], &[5, 2], Some(&[4])).contains("a magnitude [4], expected [5]"));
+        let path = SidePath::new(random(&[2, 4]), random(&[5, 2]), 1.0, None).unwrap();
+        let error = path.beside(&random(&[5, 3])).unwrap_err();
+        assert!(error.what().contains("beside a weight [5, 3]"), "{error}");
+        let zero = Tensor::zeros((5, 4), DType::F32, &Device::Cpu).unwrap();
+        let none = SidePath::new(zero.narrow(0, 0, 2).unwrap(), random(&[5, 2]), 1.0, Some(random(&[5])));
+        assert!(none.unwrap().beside(&zero).unwrap_err().what().contains("no direction"));
+    }
+}

@@ -2,14 +2,14 @@
 
 use rhai::plugin::*;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::frame::Column;
 use crate::lora::Adapter;
 use crate::lora::norms::{Group, Grouping};
 use crate::lora::part::Parts;
 use crate::script::bind::Room;
-use crate::script::options::{Options, argument};
-use crate::script::value::script_value;
+use crate::script::options::Options;
+use crate::script::value::{FromScript, describe, script_value};
 
 /// The lora room.
 pub static ROOM: Room = Room {
@@ -288,9 +288,14 @@ mod measures {
 
 /// A part's name, or an array of them.
 fn parts(function: &str, value: &rhai::Dynamic) -> Result<Parts> {
-    match value.as_immutable_string_ref() {
-        Ok(text) => text.parse(),
-        Err(_) => Parts::new(&argument::<Vec<String>>(function, "part", value)?),
+    match (String::from_script(value), Vec::<String>::from_script(value)) {
+        (Some(text), _) => text.parse(),
+        (_, Some(texts)) => Parts::new(&texts),
+        _ => Err(Error::new(format!(
+            "{function}: part: expected a name or an array of names, found {}",
+            describe(value)
+        ))
+        .hint("write L13_MLP, L11-L23_MLP, L13, MLP or q_proj")),
     }
 }
 
