@@ -6,6 +6,7 @@ use std::path::Path;
 use candle_core::Tensor;
 
 use super::config::{self, AdapterConfig};
+use super::fields::brief;
 use super::{Adapter, Factors, Place};
 use crate::error::{Context, Error, Result};
 use crate::model::open::Files;
@@ -104,9 +105,7 @@ fn read(name: &str, config: AdapterConfig, store: &Store) -> Result<Adapter> {
                 continue;
             }
         };
-        if let Some((other, _)) = slot.replace((key, entry)) {
-            return Err(Error::new(format!("tensors \"{other}\" and \"{key}\" are the same")));
-        }
+        *slot = Some((key, entry));
     }
     if !strangers.is_empty() {
         return Err(Error::new(format!("{} no place: {}", have(strangers.len()), listed(&strangers)))
@@ -116,7 +115,7 @@ fn read(name: &str, config: AdapterConfig, store: &Store) -> Result<Adapter> {
     if !unselected.is_empty() {
         return Err(Error::new(format!(
             "target_modules {} in {} {} of the file's modules: {}",
-            config.targets.modules.to_json(),
+            brief(&config.targets.modules.to_json()),
             config::FILE,
             if found.is_empty() { "selects none" } else { "does not select all" },
             listed(&unselected)
@@ -268,7 +267,7 @@ fn have(count: usize) -> String {
 
 /// The first few names, and how many more there are.
 fn listed<S: AsRef<str>>(names: &[S]) -> String {
-    const SHOWN: usize = 5;
+    const SHOWN: usize = 20;
     let shown: Vec<&str> = names.iter().take(SHOWN).map(AsRef::as_ref).collect();
     match names.len().saturating_sub(SHOWN) {
         0 => shown.join(", "),

@@ -6,10 +6,12 @@
 pub mod apply;
 pub mod combine;
 pub mod config;
+mod fields;
 pub mod files;
 pub mod norms;
 pub mod part;
 pub mod patterns;
+mod refused;
 pub mod targets;
 
 use std::collections::BTreeMap;
