@@ -8,7 +8,7 @@ use candle_core::{DType, Tensor};
 
 use super::block::Block;
 use super::decoder::Decoder;
-use super::linear::Linear;
+use super::linear::{Linear, product};
 use crate::error::{Context, Error, Result};
 use crate::interrupt;
 
@@ -98,11 +98,11 @@ impl SidePath {
     }
 
     /// Adds the path to `y` = x · Wᵀ [node, out], without the bias; `x` is [node, in], `weight` W [out, in].
-    /// The sum is float32 and then rounded to y's dtype.
-    pub fn apply(&self, y: Tensor, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    /// The sum is float32 and then rounded to y's dtype. `fused` where no gradient is wanted.
+    pub fn apply(&self, y: Tensor, x: &Tensor, weight: &Tensor, fused: bool) -> Result<Tensor> {
         let dtype = y.dtype();
-        let low = (x.to_dtype(DType::F32)?.matmul(&self.a.t()?)? * self.scale)?;
-        let y = (y.to_dtype(DType::F32)? + low.matmul(&self.b.t()?)?)?;
+        let low = (product(&x.to_dtype(DType::F32)?, &self.a, None, fused)? * self.scale)?;
+        let y = (y.to_dtype(DType::F32)? + product(&low, &self.b, None, fused)?)?;
         let y = match self.factor(weight)? {
             Some(factor) => y.broadcast_mul(&factor)?,
             None => y,
@@ -234,7 +234,7 @@ mod tests {
         let scale = 1.5;
         let path = SidePath::new(a.clone(), b.clone(), scale, Some(magnitude.clone())).unwrap();
         let path = path.beside(&weight).unwrap();
-        let y = path.apply(x.matmul(&weight.t().unwrap()).unwrap(), &x, &weight).unwrap();
+        let y = path.apply(x.matmul(&weight.t().unwrap()).unwrap(), &x, &weight, false).unwrap();
 
         let changed = (&weight + (b.matmul(&a).unwrap() * scale).unwrap()).unwrap().detach();
         let norm = changed.sqr().unwrap().sum(1).unwrap().sqrt().unwrap();
@@ -254,7 +254,7 @@ mod tests {
 
         // A step of training changes the norm that the next forward divides by.
         vars[1].set(&random(&[5, 2]).affine(2.0, 0.1).unwrap()).unwrap();
-        let y = path.apply(x.matmul(&weight.t().unwrap()).unwrap(), &x, &weight).unwrap();
+        let y = path.apply(x.matmul(&weight.t().unwrap()).unwrap(), &x, &weight, false).unwrap();
         let merged = x.matmul(&path.merge_into(&weight).unwrap().t().unwrap()).unwrap();
         for (beside, merged) in values(&y).iter().zip(values(&merged)) {
             assert!((beside - merged).abs() <= 1e-6, "{beside} {merged}");
