@@ -2,8 +2,8 @@
 //! with a Rhai host in which researchers compose new analyses.
 //!
 //! The map of the crate and its invariants stand in `ARCHITECTURE.md`. In short: [`model`], [`frame`]
-//! and [`plot`] know nothing of each other; [`interp`] stands on [`model`]; [`script`] binds them all
-//! and is the only room that names Rhai; [`cli`] is the only room that touches the terminal.
+//! and [`plot`] know nothing of each other; [`lora`] and [`interp`] stand on [`model`]; [`script`] binds
+//! them all and is the only room that names Rhai; [`cli`] is the only room that touches the terminal.
 
 pub mod cli;
 pub mod device;
@@ -11,6 +11,7 @@ pub mod error;
 pub mod frame;
 pub mod interp;
 pub mod interrupt;
+pub mod lora;
 pub mod model;
 mod panics;
 pub mod plot;

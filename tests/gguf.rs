@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device};
 use mora::model::config::{ArchConfig, RopeScaling};
+use mora::model::decoder::Decoder;
 use mora::model::weights::bytes::FileBytes;
 use mora::model::weights::gguf::Gguf;
 use mora::model::weights::store::Store;
@@ -52,6 +53,23 @@ fn weights_are_those_of_the_folder() {
             }
             assert_eq!(common::distance(found, &expected), 0.0, "{family}: {}", spec.name);
         }
+    }
+}
+
+/// The rows of a GGUF file's queries and keys lie in another order, which adapters must not see.
+#[test]
+fn an_adapter_fits_the_weights_of_a_gguf_file() {
+    for (family, name) in [("llama", "llama"), ("qwen2", "qwen2_patterns"), ("gemma2", "gemma2")] {
+        let adapter = common::adapter(name);
+        let (described, mut weights) = from_gguf(family);
+        assert!(adapter.side_paths(&described).is_ok(), "{family}");
+        // The file says less of the rotation than the folder does.
+        let (config, _) = from_folder(family);
+        let base = Decoder::new(config, &mut weights).unwrap();
+        let (_, tokens) = common::base_of(&adapter);
+        let logits = common::logits(&common::adapted(&base, &adapter), &tokens);
+        let expected = common::expected_logits(&common::adapter_folder(name));
+        assert!(common::logits_distance(&logits, &expected) <= 1e-4, "{family}");
     }
 }
 

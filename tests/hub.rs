@@ -12,7 +12,7 @@ use mora::model::reference::hub::{Hub, Repository, Snapshot};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// Serves `org/model`, `org/gguf` and `org/pickled`, lists the gated `org/gated` but hands out
+/// Serves `org/model`, `org/adapter`, `org/gguf` and `org/pickled`, lists the gated `org/gated` but hands out
 /// nothing of it, and knows no other repository. Remembers what it was asked.
 struct Server {
     address: String,
@@ -58,6 +58,7 @@ fn listing(repository: &str) -> Option<&'static [&'static str]> {
             "tokenizer_config.json",
             "model.safetensors",
         ]),
+        "org/adapter" => Some(&["README.md", "adapter_config.json", "adapter_model.safetensors"]),
         "org/gguf" => Some(&["model-q4.gguf"]),
         "org/pickled" => Some(&["config.json", "tokenizer.json", "pytorch_model.bin"]),
         _ => None,
@@ -122,7 +123,8 @@ fn respond(path: &str, token: bool) -> (u16, Vec<u8>) {
         return (403, Vec::new());
     }
     let file = file.split_once('/').unwrap().1;
-    (200, std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/tiny-ipd").join(file)).unwrap())
+    let folder = if repository == "org/adapter" { "tests/fixtures/lora/llama" } else { "assets/tiny-ipd" };
+    (200, std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(file)).unwrap())
 }
 
 fn refused(server: &Server, repository: &str) -> String {
@@ -152,6 +154,22 @@ fn a_repository_is_downloaded_once() {
     assert_eq!(server.asked(), asked, "a complete cache needs no request");
     let by_commit = server.snapshot(cache.path(), &format!("org/model@{COMMIT}"), true);
     assert!(by_commit.find("config.json").unwrap().is_some());
+}
+
+#[test]
+fn an_adapter_is_a_repository_of_two_files() {
+    let server = Server::start();
+    let cache = tempfile::tempdir().unwrap();
+    let folder = |name, offline| Folder::Hub(Box::new(server.snapshot(cache.path(), name, offline)));
+    let open = |name, offline| mora::lora::files::open_folder(name, &folder(name, offline));
+    let error = open("org/adapter", true).err().unwrap().to_string();
+    assert!(error.contains("no adapter_config.json") && error.contains("HF_HUB_OFFLINE"), "{error}");
+    assert_eq!(open("org/adapter@v1", false).unwrap().0.modules().len(), 21);
+    let asked = server.asked();
+    assert_eq!(open("org/adapter@v1", true).unwrap().0.modules().len(), 21);
+    assert_eq!(server.asked(), asked, "a complete cache needs no request");
+    let error = open("org/model", false).err().unwrap().to_string();
+    assert!(error.contains("no adapter_config.json") && error.contains("load_model"), "{error}");
 }
 
 #[test]

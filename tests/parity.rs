@@ -9,7 +9,7 @@ mod common;
 use std::collections::HashSet;
 
 use candle_core::Tensor;
-use common::{Reference, decoder, distance, families, family};
+use common::{Reference, decoder, distance, families, family, rounding};
 use mora::model::activation::Activation;
 use mora::model::decoder::Decoder;
 use mora::model::kv::KvCache;
@@ -39,12 +39,6 @@ impl Tap for KeepAll {
 
 fn logits(decoder: &Decoder, tree: &TokenTree) -> Tensor {
     decoder.forward(tree, Pass::new(&mut NoTap, Read::All)).unwrap().logits.unwrap()
-}
-
-/// What two orders of summing the same terms may differ by: some hundred float32 roundings of the largest.
-fn rounding(values: &Tensor) -> f32 {
-    let largest = values.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
-    100.0 * f32::EPSILON * largest.max(1.0)
 }
 
 fn each_family(check: impl Fn(&str, &Decoder, &Reference)) {

@@ -10,6 +10,7 @@ use mora::interp::sweep::{
     Align, Cell, Circuit, Direction, Donor, Effects, Engine, Greedy, Part, Plan, Session, Source, Spot,
     Store, Sweep, Where,
 };
+use mora::lora::apply::with_adapter;
 use mora::model::Model;
 use mora::model::prompt::Prompt;
 
@@ -180,6 +181,24 @@ fn fast_equals_plain_between_two_models() {
         let spots = spots(&case.plan());
         let moved = case.check(&name, &spots, &all_cells(&model, spots.len()));
         assert!(moved > 100.0 * TOLERANCE, "{name}: the patches move nothing");
+    }
+}
+
+#[test]
+fn fast_equals_plain_between_a_base_and_an_adapter_beside_it() {
+    for (name, adapter) in
+        [("gemma2", "gemma2"), ("llama", "llama_dora"), ("gpt2", "gpt2"), ("gpt_neox", "gpt_neox")]
+    {
+        let base = words::model(name);
+        let tuned = with_adapter(&base, &common::adapter(adapter)).unwrap();
+        for (target, donor) in [(&tuned, &base), (&base, &tuned)] {
+            let targets = targets(target);
+            let donor = Some((donor, targets.as_slice()));
+            let case = Case { target, prompts: &targets, donor, source: Source::Run, metric: answers() };
+            let spots = spots(&case.plan());
+            let moved = case.check(adapter, &spots, &all_cells(target, spots.len()));
+            assert!(moved > 100.0 * TOLERANCE, "{adapter}: the patches move nothing");
+        }
     }
 }
 

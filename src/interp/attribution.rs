@@ -183,7 +183,7 @@ fn shares(
 fn head_shares(block: &Block, layer: usize, values: &Values, u: &Tensor) -> Result<Vec<Part>> {
     let (u, norm_bias) = fold_post(block.ln1_post.as_ref(), layer, Point::Ln1PostScale, values, u)?;
     let z = values.block(layer, Point::Z)?;
-    let back = u.matmul(&block.attn.o.weight.to_dtype(DType::F32)?)?.reshape(z.shape())?;
+    let back = u.matmul(&block.attn.o.effective_weight()?.to_dtype(DType::F32)?)?.reshape(z.shape())?;
     let by_head = columns(&(z * back)?.sum(D::Minus1)?)?;
     let mut parts: Vec<Part> = by_head
         .into_iter()
@@ -199,7 +199,7 @@ fn head_shares(block: &Block, layer: usize, values: &Values, u: &Tensor) -> Resu
 fn neuron_shares(block: &Block, layer: usize, values: &Values, u: &Tensor) -> Result<Vec<Part>> {
     let (u, norm_bias) = fold_post(block.ln2_post.as_ref(), layer, Point::Ln2PostScale, values, u)?;
     let hidden = values.block(layer, Point::MlpPost)?;
-    let back = u.matmul(&block.mlp.down.weight.to_dtype(DType::F32)?)?;
+    let back = u.matmul(&block.mlp.down.effective_weight()?.to_dtype(DType::F32)?)?;
     let by_neuron = columns(&(hidden * back)?)?;
     let mut parts: Vec<Part> = by_neuron
         .into_iter()

@@ -177,7 +177,8 @@ impl Attention {
 
     /// Each head's part of the output: `z` [node, head, d_head] to [node, head, d_model].
     pub fn per_head(&self, z: &Tensor) -> Result<Tensor> {
-        let w_o = self.o.weight.reshape((self.o.weight.dim(0)?, self.n_heads, self.d_head))?;
+        let w_o = self.o.effective_weight()?;
+        let w_o = w_o.reshape((w_o.dim(0)?, self.n_heads, self.d_head))?;
         let w_o = w_o.permute((1, 2, 0))?.contiguous()?;
         let z = z.transpose(0, 1)?.contiguous()?;
         Ok(z.matmul(&w_o)?.transpose(0, 1)?.contiguous()?)

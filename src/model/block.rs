@@ -4,6 +4,7 @@ use candle_core::Tensor;
 
 use super::attention::Attention;
 use super::kv::LayerKv;
+use super::linear::Linear;
 use super::mlp::Mlp;
 use super::norm::{Norm, NormSites};
 use super::pass::Stage;
@@ -60,6 +61,25 @@ impl Block {
         let mlp_out = stage.see(at(Point::MlpOut), mlp_out)?;
 
         stage.see(at(Point::ResidPost), (before_mlp + mlp_out)?)
+    }
+
+    /// The linear maps, by their names inside the block, in the order of a forward.
+    pub fn linears(&self) -> impl Iterator<Item = (&'static str, &Linear)> {
+        let (attn, mlp) = (&self.attn, &self.mlp);
+        let gate = mlp.gate.as_ref().map(|gate| ("mlp.gate", gate));
+        [("attn.q", &attn.q), ("attn.k", &attn.k), ("attn.v", &attn.v), ("attn.o", &attn.o)]
+            .into_iter()
+            .chain(gate)
+            .chain([("mlp.up", &mlp.up), ("mlp.down", &mlp.down)])
+    }
+
+    pub(super) fn linears_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut Linear)> {
+        let (attn, mlp) = (&mut self.attn, &mut self.mlp);
+        let gate = mlp.gate.as_mut().map(|gate| ("mlp.gate", gate));
+        [("attn.q", &mut attn.q), ("attn.k", &mut attn.k), ("attn.v", &mut attn.v), ("attn.o", &mut attn.o)]
+            .into_iter()
+            .chain(gate)
+            .chain([("mlp.up", &mut mlp.up), ("mlp.down", &mut mlp.down)])
     }
 }
 

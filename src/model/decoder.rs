@@ -52,7 +52,7 @@ impl Decoder {
             true => embed.clone(),
             false => weights.take("unembed.weight")?,
         };
-        let unembed = Linear { weight: unembed, bias: None };
+        let unembed = Linear::new(unembed, None);
         Ok(Self { config, embed, pos_embed, blocks, ln_final, unembed })
     }
 
@@ -64,6 +64,10 @@ impl Decoder {
     /// The layers.
     pub fn blocks(&self) -> &[Block] {
         &self.blocks
+    }
+
+    pub(super) fn blocks_mut(&mut self) -> &mut [Block] {
+        &mut self.blocks
     }
 
     /// The norm before the unembedding.
@@ -258,7 +262,7 @@ fn block(config: &ArchConfig, weights: &mut Weights, layer: usize) -> Result<Blo
     let linear = |weights: &mut Weights, part: &str, bias: bool| -> Result<Linear> {
         let weight = weights.take(&name(&format!("{part}.weight")))?;
         let bias = bias.then(|| weights.take(&name(&format!("{part}.bias")))).transpose()?;
-        Ok(Linear { weight, bias })
+        Ok(Linear::new(weight, bias))
     };
     let ln1 = norm(&config.norm, weights, &name("ln1"))?;
     let projections = [

@@ -1,8 +1,9 @@
-//! y = x · Wᵀ + b
+//! y = x · Wᵀ + b, and what an adapter adds
 
 use candle_core::Tensor;
 
 use super::kernels;
+use super::side_path::SidePath;
 use crate::error::Result;
 
 /// A linear map with weight [out, in] and, in some families, a bias [out].
@@ -12,18 +13,45 @@ pub struct Linear {
     pub weight: Tensor,
     /// [out]
     pub bias: Option<Tensor>,
+    /// An adapter's change of the weight.
+    pub side: Option<SidePath>,
 }
 
 impl Linear {
+    /// The map without an adapter.
+    pub fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
+        Self { weight, bias, side: None }
+    }
+
     /// [node, in] to [node, out]; `fused` where no gradient is wanted.
     pub fn forward(&self, x: &Tensor, fused: bool) -> Result<Tensor> {
-        if fused && kernels::apply_to(&[x, &self.weight]) {
-            return Ok(kernels::linear::linear(x, &self.weight, self.bias.as_ref())?);
-        }
-        let y = x.matmul(&self.weight.t()?)?;
+        let Some(side) = &self.side else { return product(x, &self.weight, self.bias.as_ref(), fused) };
+        let y = product(x, &self.weight, None, fused)?;
+        let y = side.apply(y, x, &self.weight, fused)?;
         Ok(match &self.bias {
             Some(bias) => y.broadcast_add(bias)?,
             None => y,
         })
     }
+
+    /// The weight [out, in] that the map multiplies by: with the adapter's change written out, where there
+    /// is one.
+    pub fn effective_weight(&self) -> Result<Tensor> {
+        match &self.side {
+            Some(side) => side.merge_into(&self.weight),
+            None => Ok(self.weight.clone()),
+        }
+    }
+}
+
+/// `x` [node, in] · `weight` [out, in]ᵀ + `bias` [out]; `fused` where no gradient is wanted.
+pub(super) fn product(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, fused: bool) -> Result<Tensor> {
+    if fused && kernels::apply_to(&[x, weight]) {
+        return Ok(kernels::linear::linear(x, weight, bias)?);
+    }
+    let y = x.matmul(&weight.t()?)?;
+    Ok(match bias {
+        Some(bias) => y.broadcast_add(bias)?,
+        None => y,
+    })
 }

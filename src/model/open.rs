@@ -58,14 +58,15 @@ impl Opened {
     }
 }
 
-/// The files a model was read from.
+/// The files a model or an adapter was read from.
 pub struct Files {
     list: Vec<FileBytes>,
     hash: OnceLock<String>,
 }
 
 impl Files {
-    fn new(list: Vec<FileBytes>) -> Self {
+    /// These files, in the order of reading.
+    pub(crate) fn new(list: Vec<FileBytes>) -> Self {
         Self { list, hash: OnceLock::new() }
     }
 
@@ -74,7 +75,7 @@ impl Files {
         &self.list
     }
 
-    /// One SHA-256 for the model, in hexadecimal, computed at the first call (which reads every
+    /// One SHA-256 for all of them, in hexadecimal, computed at the first call (which reads every
     /// file): of the file itself where there is one, else of the lines that `sha256sum` prints for
     /// the files in order of their names.
     pub fn hash(&self) -> &str {

@@ -9,11 +9,15 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use candle_core::{DType, Device, Tensor};
+use mora::lora::Adapter;
 use mora::model::Model;
 use mora::model::config::ArchConfig;
 use mora::model::decoder::Decoder;
 use mora::model::open::{OpenOptions, open};
+use mora::model::pass::{Pass, Read};
 use mora::model::reference::Reference as ModelReference;
+use mora::model::tap::NoTap;
+use mora::model::tree::TokenTree;
 use mora::model::weights::bytes::FileBytes;
 use mora::model::weights::store::Store;
 use mora::model::weights::{Dialect, Weights, safetensors};
@@ -37,8 +41,13 @@ pub fn families() -> Vec<String> {
     names
 }
 
-/// The decoder of a fixture folder, described by `config`.
+/// The decoder of a fixture folder, described by `config`, in float32.
 pub fn decoder(folder: &Path, config: &str) -> Decoder {
+    decoder_as(folder, config, DType::F32)
+}
+
+/// The decoder of a fixture folder in another number format.
+pub fn decoder_as(folder: &Path, config: &str, dtype: DType) -> Decoder {
     let json: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(folder.join(config)).unwrap()).unwrap();
     let config = ArchConfig::from_hf(&json).unwrap();
@@ -51,7 +60,7 @@ pub fn decoder(folder: &Path, config: &str) -> Decoder {
     for file in files {
         safetensors::add(&mut store, FileBytes::open(&folder.join(file)).unwrap()).unwrap();
     }
-    let mut weights = Weights::load(&store, Dialect::HuggingFace, &config, DType::F32, &Device::Cpu).unwrap();
+    let mut weights = Weights::load(&store, Dialect::HuggingFace, &config, dtype, &Device::Cpu).unwrap();
     Decoder::new(config, &mut weights).unwrap()
 }
 
@@ -73,6 +82,67 @@ impl Reference {
     }
 }
 
+/// The folder of an adapter's fixture: see `tests/fixtures/make_lora.py`.
+pub fn adapter_folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/lora").join(name)
+}
+
+/// The names of all adapters' fixtures that peft made.
+pub fn adapters() -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(adapter_folder(""))
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().join("expected.safetensors").exists())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert!(names.len() >= 16, "the adapters' fixtures are not there");
+    names
+}
+
+/// An adapter's fixture.
+pub fn adapter(name: &str) -> Adapter {
+    let reference = ModelReference::Directory(adapter_folder(name));
+    mora::lora::files::open(&reference).unwrap().0
+}
+
+/// The base that an adapter's fixture was made for, and the tokens that its logits are of.
+pub fn base_of(adapter: &Adapter) -> (Decoder, Vec<u32>) {
+    let base = adapter.config().base.clone().unwrap();
+    match base.strip_prefix("tests/fixtures/families/") {
+        Some(name) => {
+            let folder = family(name);
+            (decoder(&folder, "config.json"), Reference::of(&folder).sequences[0].clone())
+        }
+        None => (open_model("mora/tiny-ipd").decoder().clone(), vec![2, 17, 301, 5, 999, 42, 7, 640]),
+    }
+}
+
+/// The decoder with an adapter's side paths.
+pub fn adapted(base: &Decoder, adapter: &Adapter) -> Decoder {
+    let paths = adapter.side_paths(base.config()).unwrap();
+    base.with_side_paths(paths.iter().map(|(name, path)| (name.as_str(), path))).unwrap()
+}
+
+/// A sequence's logits: [pos, d_vocab].
+pub fn logits(decoder: &Decoder, tokens: &[u32]) -> Tensor {
+    let tree = TokenTree::shared(&[tokens.to_vec()]).unwrap();
+    let output = decoder.forward(&tree, Pass::new(&mut NoTap, Read::All)).unwrap();
+    output.logits.unwrap().get(0).unwrap()
+}
+
+/// What peft computed for an adapter: the logits of the last positions, or of all.
+pub fn expected_logits(folder: &Path) -> Tensor {
+    candle_core::safetensors::load(folder.join("expected.safetensors"), &Device::Cpu).unwrap()["logits"]
+        .clone()
+}
+
+/// How far mora's logits lie from peft's.
+pub fn logits_distance(found: &Tensor, expected: &Tensor) -> f32 {
+    let rows = expected.dim(0).unwrap();
+    distance(&found.narrow(0, found.dim(0).unwrap() - rows, rows).unwrap(), expected)
+}
+
 /// The largest difference between two tensors; equal infinities do not differ.
 pub fn distance(a: &Tensor, b: &Tensor) -> f32 {
     assert_eq!(a.dims(), b.dims());
@@ -82,6 +152,12 @@ pub fn distance(a: &Tensor, b: &Tensor) -> f32 {
         .zip(flat(b))
         .map(|(&a, b)| if a == b { 0.0 } else { (a - b).abs() })
         .fold(0.0, |max, d| if d.is_nan() || d > max { d } else { max })
+}
+
+/// What two orders of summing the same terms may differ by: some hundred float32 roundings of the largest.
+pub fn rounding(values: &Tensor) -> f32 {
+    let largest = values.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+    100.0 * f32::EPSILON * largest.max(1.0)
 }
 
 /// A real model's file, from `$MORA_TEST_MODELS` or `~/.cache/mora-models`. Where it is not there,

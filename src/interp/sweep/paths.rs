@@ -284,7 +284,7 @@ fn of_heads(projection: &Linear, heads: &[usize], d_head: usize) -> Result<Linea
     let rows: Vec<u32> = rows.map(|row| row as u32).collect();
     let rows = Tensor::new(rows, projection.weight.device())?;
     let bias = projection.bias.as_ref().map(|bias| bias.index_select(&rows, 0)).transpose()?;
-    Ok(Linear { weight: projection.weight.index_select(&rows, 0)?, bias })
+    Ok(Linear::new(projection.effective_weight()?.index_select(&rows, 0)?, bias))
 }
 
 /// `value` cut along its first axis.

@@ -34,7 +34,7 @@ impl<'a> Readout<'a> {
             true => None,
             false => {
                 let tokens = Tensor::new(demand.tokens.as_slice(), decoder.device())?;
-                Some(Linear { weight: decoder.unembed_weight().index_select(&tokens, 0)?, bias: None })
+                Some(Linear::new(decoder.unembed_weight().index_select(&tokens, 0)?, None))
             }
         };
         Ok(Self { demand, tokens: demand.tokens.clone().into(), chosen, clean: Table::new(clean)? })

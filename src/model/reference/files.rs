@@ -144,7 +144,7 @@ impl Folder {
     }
 
     /// Names of all files, as far as they are known.
-    fn names(&self) -> Vec<String> {
+    pub fn names(&self) -> Vec<String> {
         match self {
             Folder::Embedded(model) => model.files.iter().map(|(name, _)| (*name).to_owned()).collect(),
             Folder::Directory(folder) => std::fs::read_dir(folder)
@@ -156,7 +156,8 @@ impl Folder {
         }
     }
 
-    fn label(&self) -> String {
+    /// The folder's path or name, for messages.
+    pub fn label(&self) -> String {
         match self {
             Folder::Embedded(model) => format!("mora/{}", model.name),
             Folder::Directory(folder) => folder.display().to_string(),

@@ -49,6 +49,15 @@ impl Arrange {
         shape
     }
 
+    /// The stored row of each of `rows` rows; `None` where each is its own. A stored row of a transposed
+    /// matrix is a column in the file.
+    pub fn rows(self, rows: usize, d_head: usize) -> Option<Vec<u32>> {
+        match self {
+            Arrange::AsIs | Arrange::Transposed => None,
+            _ => Some((0..rows).map(|row| self.source_row(row, rows, d_head) as u32).collect()),
+        }
+    }
+
     /// The stored row that becomes row `row`, where rows stay rows.
     fn source_row(self, row: usize, rows: usize, d_head: usize) -> usize {
         let (head, within) = (row / d_head, row % d_head);

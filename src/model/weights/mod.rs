@@ -9,6 +9,7 @@
 mod arrange;
 pub mod bytes;
 pub mod gguf;
+pub mod modules;
 mod names;
 mod plan;
 pub mod safetensors;
@@ -19,8 +20,9 @@ use std::collections::HashMap;
 use candle_core::{DType, Device, Tensor};
 use half::{bf16, f16};
 
+use self::arrange::{Arrange, Source};
 use self::plan::Plan;
-use self::store::Store;
+use self::store::{Entry, Store, Stored};
 use super::config::ArchConfig;
 use crate::error::{Error, Result, did_you_mean};
 use crate::{interrupt, progress};
@@ -30,6 +32,28 @@ use crate::{interrupt, progress};
 pub struct Weights {
     label: String,
     tensors: HashMap<String, Tensor>,
+}
+
+/// One tensor as it is stored, read into float32 on the CPU.
+///
+/// # Errors
+/// Names the file and the tensor where it holds no plain floats.
+pub fn read_plain(store: &Store, name: &str, entry: &Entry) -> Result<Tensor> {
+    if matches!(entry.stored, Stored::Other(_)) || entry.stored.block() > 1 {
+        return Err(Error::new(format!(
+            "{}: tensor \"{name}\": type {}, expected F32, F16, BF16 or F64",
+            store.file_name(entry),
+            entry.stored
+        )));
+    }
+    let source = Source {
+        bytes: store.bytes(entry),
+        stored: &entry.stored,
+        arrange: Arrange::AsIs,
+        d_head: 1,
+        shift: 0.0,
+    };
+    arrange::read::<f32>(&source, &entry.shape, &Device::Cpu)
 }
 
 /// Which naming the files follow.

@@ -77,6 +77,7 @@ mod frame;
 mod hooks;
 mod interp;
 mod interventions;
+mod lora;
 mod model;
 mod plot;
 mod positions;
@@ -112,8 +113,16 @@ pub struct Room {
 }
 
 /// All rooms, in the order of the reference.
-pub static ROOMS: &[&Room] =
-    &[&base::ROOM, &tensor::ROOM, &model::ROOM, &interp::ROOM, &sweep::ROOM, &frame::ROOM, &plot::ROOM];
+pub static ROOMS: &[&Room] = &[
+    &base::ROOM,
+    &tensor::ROOM,
+    &model::ROOM,
+    &lora::ROOM,
+    &interp::ROOM,
+    &sweep::ROOM,
+    &frame::ROOM,
+    &plot::ROOM,
+];
 
 /// The script name of a type that a room registers, by its Rust name.
 pub fn type_name(rust: &str) -> Option<String> {

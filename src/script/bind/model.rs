@@ -148,7 +148,7 @@ mod model {
         let config = model.decoder().config();
         format!(
             "{} ({}, {} layers × {} heads, d_model {}, {} tokens)",
-            model.reference(),
+            model.title(),
             config.family,
             config.n_layers(),
             config.n_heads,
