@@ -17,6 +17,7 @@ pub mod progress;
 pub mod random;
 pub mod save;
 pub mod script;
+pub mod stats;
 pub mod tensor;
 
 pub use error::{Error, Result};
