@@ -1,8 +1,8 @@
-//! mora opens language models: hookable decoders, caches, patching, attribution, tables and figures,
-//! with a Rhai host in which researchers compose new analyses.
+//! mora opens language models: hookable decoders, caches, patching, attribution, statistics, tables and
+//! figures, with a Rhai host in which researchers compose new analyses.
 //!
-//! The map of the crate and its invariants stand in `ARCHITECTURE.md`. In short: [`model`], [`frame`]
-//! and [`plot`] know nothing of each other; [`interp`] stands on [`model`]; [`script`] binds them all
+//! The map of the crate and its invariants stand in `ARCHITECTURE.md`. In short: [`model`], [`frame`],
+//! [`stats`] and [`plot`] know nothing of each other; [`interp`] stands on [`model`]; [`script`] binds them all
 //! and is the only room that names Rhai; [`cli`] is the only room that touches the terminal.
 
 pub mod cli;

@@ -61,6 +61,11 @@ impl Case<'_> {
         &self.samples[self.fields["b"].as_u64().unwrap() as usize]
     }
 
+    /// `a` as differences.
+    fn differences(&self) -> Differences {
+        Differences::new(self.a().to_vec()).unwrap()
+    }
+
     fn at(&self) -> Vec<f64> {
         numbers(&self.fields["at"])
     }
@@ -193,7 +198,8 @@ fn distributions_keep_their_digits_in_the_far_tails() {
 fn quantiles_of_distributions() {
     each(&["normal_quantile", "t_quantile"], |test, case| {
         let at = case.at();
-        let found = if test == "t_quantile" { student_t_quantile(at[0], at[1]) } else { normal_quantile(at[0]) };
+        let found =
+            if test == "t_quantile" { student_t_quantile(at[0], at[1]) } else { normal_quantile(at[0]) };
         case.agrees(&[found], Tolerance::Mixed(STATISTIC));
     });
 }
@@ -235,7 +241,7 @@ fn tests_of_means() {
     each(&["one_sample_t", "paired_t", "student_t", "welch_t", "one_way_anova"], |test, case| {
         case.agrees_test(match test {
             "one_sample_t" => one_sample_t(case.a(), case.number("mean"), case.settings()),
-            "paired_t" => paired_t(case.a(), case.b(), case.settings()),
+            "paired_t" => paired_t(&Differences::between(case.a(), case.b()).unwrap(), case.settings()),
             "student_t" => student_t(case.a(), case.b(), case.settings()),
             "welch_t" => welch_t(case.a(), case.b(), case.settings()),
             _ => one_way_anova(&groups(&case.fields["groups"])),
@@ -253,9 +259,15 @@ fn tests_of_ranks() {
             }
             "wilcoxon" => {
                 let zeros = named(&Zeros::ALL, case.text("zeros"));
-                wilcoxon_signed_rank(case.a(), zeros, case.approach(), case.is("continuity"), settings)
+                wilcoxon_signed_rank(
+                    &case.differences(),
+                    zeros,
+                    case.approach(),
+                    case.is("continuity"),
+                    settings,
+                )
             }
-            "sign_test" => sign_test(case.a(), settings),
+            "sign_test" => sign_test(&case.differences(), settings),
             _ => kruskal_wallis(&groups(&case.fields["groups"])),
         });
     });
@@ -267,7 +279,7 @@ fn exact_permutations() {
         let draws = Draws::default();
         case.agrees_test(match test {
             "permutation" => permutation_test(case.a(), case.b(), draws, case.settings()),
-            _ => sign_flip_test(case.a(), draws, case.settings()),
+            _ => sign_flip_test(&case.differences(), draws, case.settings()),
         });
     });
 }
@@ -314,12 +326,9 @@ fn tests_of_distributions() {
     each(&["ks_normal", "ks"], |test, case| {
         case.agrees_test(match test {
             "ks" => kolmogorov_smirnov(case.a(), case.b(), case.approach(), case.settings()),
-            _ => kolmogorov_smirnov_normal(
-                case.a(),
-                case.number("mean"),
-                case.number("std"),
-                case.settings(),
-            ),
+            _ => {
+                kolmogorov_smirnov_normal(case.a(), case.number("mean"), case.number("std"), case.settings())
+            }
         });
     });
 }
@@ -346,7 +355,7 @@ fn effect_sizes() {
         case.agrees_estimate(match test {
             "cohens_d" => cohens_d(case.a(), case.b(), case.settings()),
             "hedges_g" => hedges_g(case.a(), case.b(), case.settings()),
-            "cohens_d_z" => cohens_d_z(case.a(), case.settings()),
+            "cohens_d_z" => cohens_d_z(&case.differences(), case.settings()),
             _ => cliffs_delta(case.a(), case.b(), case.settings()),
         });
     });

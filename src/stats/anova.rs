@@ -50,7 +50,7 @@ pub fn one_way_anova(groups: &[Vec<f64>]) -> Result<Test> {
 /// Fewer than two groups, an empty one, a value that is not finite, all values equal.
 pub fn kruskal_wallis(groups: &[Vec<f64>]) -> Result<Test> {
     let all = check_groups(groups)?;
-    sample::check_varies("the groups together", &all, 0.0)?;
+    sample::check_differ("what all groups hold", &all)?;
     let n = all.len() as f64;
     let ranked = ranks(&all);
     let mut rest = ranked.ranks.as_slice();

@@ -1,8 +1,9 @@
 //! Correlation of two samples, and of two correlations.
 
 use super::distribution::{Tails, normal_quantile, normal_tails, student_t_tails};
+use super::kendall::kendall;
 use super::rank::ranks;
-use super::result::{Interval, Settings, Test};
+use super::result::{Approach, Interval, Settings, Test};
 use super::sample;
 use crate::error::{Error, Result};
 
@@ -58,6 +59,37 @@ pub fn spearman(a: &[f64], b: &[f64], settings: Settings) -> Result<Test> {
     let interval = fisher_interval(rho, (1.0 + 0.5 * rho * rho) / (n - 3.0), settings);
     let method = format!("Spearman correlation ({how})");
     Ok(result(&method, rho, p, a.len(), interval, settings).df(n - 2.0))
+}
+
+/// A statistic of pairs, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PairStatistic {
+    /// Pearson's correlation.
+    #[default]
+    Pearson,
+    /// Spearman's correlation.
+    Spearman,
+    /// Kendall's τ_b.
+    Kendall,
+}
+
+impl PairStatistic {
+    /// Name and value of each.
+    pub const ALL: [(&'static str, Self); 3] =
+        [("pearson", Self::Pearson), ("spearman", Self::Spearman), ("kendall", Self::Kendall)];
+
+    /// The statistic of two samples.
+    ///
+    /// # Errors
+    /// Unequal lengths, fewer than three pairs, a value that is not finite, a sample that does not vary.
+    pub fn of(self, a: &[f64], b: &[f64]) -> Result<f64> {
+        check(a, b)?;
+        match self {
+            Self::Pearson => Ok(coefficient(a, b)),
+            Self::Spearman => Ok(coefficient(&ranks(a).ranks, &ranks(b).ranks)),
+            Self::Kendall => Ok(kendall(a, b, Approach::Asymptotic, Settings::default())?.statistic),
+        }
+    }
 }
 
 /// Do two independent correlations differ?

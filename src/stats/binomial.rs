@@ -2,7 +2,7 @@
 
 use super::distribution::{beta_quantile, binomial_probability, binomial_tails, normal_quantile};
 use super::result::{Alternative, Estimate, Interval, Settings, Test};
-use super::sample;
+use super::sample::Differences;
 use crate::error::{Error, Result};
 
 /// An interval of a proportion.
@@ -60,15 +60,13 @@ pub fn binomial_test(
 /// that are not zero, with the interval of Clopper and Pearson.
 ///
 /// # Errors
-/// No difference, one that is not finite, all of them zero.
-pub fn sign_test(differences: &[f64], settings: Settings) -> Result<Test> {
-    sample::check("the differences", differences, 1)?;
+/// All differences are zero.
+pub fn sign_test(differences: &Differences, settings: Settings) -> Result<Test> {
+    differences.check_not_zero()?;
+    let differences = differences.values();
     let count = |wanted: fn(f64) -> bool| differences.iter().filter(|value| wanted(**value)).count() as u64;
     let (positive, negative) = (count(|value| value > 0.0), count(|value| value < 0.0));
     let signed = positive + negative;
-    if signed == 0 {
-        return Err(Error::new(format!("all {} differences are zero", differences.len())));
-    }
     let p = binomial_tails(positive, signed, 0.5).p(settings.alternative());
     let statistic = 0.5 * (positive as f64 - negative as f64);
     Ok(Test::new("sign test (exact)", statistic, p, differences.len())

@@ -2,7 +2,7 @@
 
 use super::describe::quantile_of_sorted;
 use super::distribution::{normal_quantile, normal_tails};
-use super::result::{Interval, check_confidence};
+use super::result::{Estimate, Interval, check_confidence};
 use super::sample;
 use crate::error::{Context, Error, Result};
 use crate::interrupt;
@@ -143,7 +143,67 @@ pub fn bootstrap(
     Ok(Bootstrap { estimate, distribution, left_out })
 }
 
+/// A bootstrap interval of a statistic of one sample.
+///
+/// # Errors
+/// Fewer than two values, a value that is not finite; as [`bootstrap`] and [`Bootstrap::interval`].
+pub fn bootstrap_sample(
+    values: &[f64],
+    plan: Plan,
+    mut statistic: impl FnMut(&[f64]) -> Result<f64>,
+) -> Result<Estimate> {
+    sample::check("the sample", values, 2)?;
+    let drawn = bootstrap(&[values.len()], plan, |places| statistic(&at(values, &places[0])))?;
+    drawn.estimate(plan, values.len(), None)
+}
+
+/// A bootstrap interval of the difference of a statistic of two independent samples, that of `a` less that of `b`.
+///
+/// # Errors
+/// Fewer than two values in a sample, a value that is not finite; as [`bootstrap`] and [`Bootstrap::interval`].
+pub fn bootstrap_difference(
+    a: &[f64],
+    b: &[f64],
+    plan: Plan,
+    mut statistic: impl FnMut(&[f64]) -> Result<f64>,
+) -> Result<Estimate> {
+    sample::check("a", a, 2)?;
+    sample::check("b", b, 2)?;
+    let drawn = bootstrap(&[a.len(), b.len()], plan, |places| {
+        Ok(statistic(&at(a, &places[0]))? - statistic(&at(b, &places[1]))?)
+    })?;
+    drawn.estimate(plan, a.len() + b.len(), Some((a.len(), b.len())))
+}
+
+/// A bootstrap interval of a statistic of pairs, which are drawn together.
+///
+/// # Errors
+/// Unequal lengths, fewer than two pairs, a value that is not finite; as [`bootstrap`] and [`Bootstrap::interval`].
+pub fn bootstrap_pairs(
+    a: &[f64],
+    b: &[f64],
+    plan: Plan,
+    mut statistic: impl FnMut(&[f64], &[f64]) -> Result<f64>,
+) -> Result<Estimate> {
+    sample::check_pairs(a, b, 2)?;
+    let drawn = bootstrap(&[a.len()], plan, |places| statistic(&at(a, &places[0]), &at(b, &places[0])))?;
+    drawn.estimate(plan, a.len(), None)
+}
+
+fn at(values: &[f64], places: &[usize]) -> Vec<f64> {
+    places.iter().map(|&place| values[place]).collect()
+}
+
 impl Bootstrap {
+    fn estimate(&self, plan: Plan, n: usize, sizes: Option<(usize, usize)>) -> Result<Estimate> {
+        let interval = Some(self.interval(plan.method, plan.confidence)?);
+        let method = match plan.method {
+            Method::Bca => "BCa bootstrap interval",
+            Method::Percentile => "percentile bootstrap interval",
+        };
+        Ok(Estimate { method, value: self.estimate, interval, n, sizes })
+    }
+
     /// The confidence interval of the statistic.
     ///
     /// # Errors

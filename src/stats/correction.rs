@@ -45,11 +45,11 @@ pub fn adjust(p: &[Option<f64>], correction: Correction) -> Result<Vec<Option<f6
         Correction::Bonferroni => ranked.map(|(_, value)| value * tests).collect(),
         Correction::Holm => rising(ranked.map(|(before, value)| value * (tests - before))),
         Correction::BenjaminiHochberg => {
-            falling(ranked.map(|(before, value)| value * tests / (before + 1.0)))
+            falling(ranked.map(|(before, value)| value / ((before + 1.0) / tests)))
         }
         Correction::BenjaminiYekutieli => {
             let harmonic: f64 = (1..=order.len()).rev().map(|rank| 1.0 / rank as f64).sum();
-            falling(ranked.map(|(before, value)| value * harmonic * tests / (before + 1.0)))
+            falling(ranked.map(|(before, value)| value * harmonic / ((before + 1.0) / tests)))
         }
     };
     let mut result = vec![None; p.len()];

@@ -34,12 +34,12 @@ pub fn describe(values: &[f64], quantiles: &[f64]) -> Result<Description> {
     sample::check("the sample", values, 1)?;
     let n = values.len() as f64;
     let mean = sample::mean(values);
-    let moment = |power| sample::sum(values.iter().map(|value| (value - mean).powi(power))) / n;
     let std = sample::variance(values).sqrt();
     let (min, max) = sample::range(values);
     let (skewness, kurtosis) = if sample::varies(values, sample::scale(values)) {
-        let spread = moment(2);
-        (moment(3) / spread.powf(1.5), moment(4) / (spread * spread) - 3.0)
+        let width = (sample::squares(values) / n).sqrt();
+        let moment = |power| sample::sum(values.iter().map(|value| ((value - mean) / width).powi(power))) / n;
+        (moment(3), moment(4) - 3.0)
     } else {
         (f64::NAN, f64::NAN)
     };

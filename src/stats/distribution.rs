@@ -3,7 +3,7 @@
 use super::result::Alternative;
 use super::root::{falling_root, root};
 use super::sample::sum;
-use super::special::{beta_tails, binomial_term, erfc, erfc_inv, gamma_tails};
+use super::special::{beta_tails, binomial_term, erfc, erfc_inv, gamma_tails, ln_gamma};
 
 /// P(X ≤ x) and P(X ≥ x). The smaller one keeps its relative accuracy.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,7 +51,9 @@ pub fn student_t_tails(t: f64, df: f64) -> Tails {
     // P(|T| ≥ |t|) = I_x(df / 2, 1 / 2) with x = df / (df + t²): 26.5.27 of Abramowitz and Stegun.
     let square = t * t;
     let beyond = if square.is_infinite() {
-        0.0
+        // The first term of its series is all: x^(df / 2) / (df B(df / 2, 1 / 2)).
+        let ln_beta = ln_gamma(0.5 * df) + ln_gamma(0.5) - ln_gamma(0.5 * df + 0.5);
+        (0.5 * df * (df.ln() - 2.0 * t.abs().ln()) - ln_beta).exp() / df
     } else {
         0.5 * beta_tails(0.5 * df, 0.5, df / (df + square), square / (df + square)).0
     };

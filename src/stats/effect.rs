@@ -3,7 +3,7 @@
 use super::distribution::normal_quantile;
 use super::noncentral::noncentrality_interval;
 use super::result::{Estimate, Interval, Settings};
-use super::sample;
+use super::sample::{self, Differences};
 use super::special::ln_gamma;
 use super::wilcoxon::{RankSums, Zeros};
 use crate::error::{Error, Result};
@@ -40,10 +40,10 @@ pub fn hedges_g(a: &[f64], b: &[f64], settings: Settings) -> Result<Estimate> {
 /// Interval: from noncentrality parameters, as for [`cohens_d`].
 ///
 /// # Errors
-/// Fewer than two differences, one that is not finite, differences that do not vary.
-pub fn cohens_d_z(differences: &[f64], settings: Settings) -> Result<Estimate> {
-    sample::check("the differences", differences, 2)?;
-    sample::check_varies("the differences", differences, sample::scale(differences))?;
+/// Fewer than two differences, differences that do not vary.
+pub fn cohens_d_z(differences: &Differences, settings: Settings) -> Result<Estimate> {
+    differences.check_varies()?;
+    let differences = differences.values();
     let n = differences.len();
     let value = sample::mean(differences) / sample::variance(differences).sqrt();
     let root = (n as f64).sqrt();
@@ -82,12 +82,10 @@ pub fn cliffs_delta(a: &[f64], b: &[f64], settings: Settings) -> Result<Estimate
 /// The matched-pairs rank-biserial correlation (T⁺ − T⁻) / (T⁺ + T⁻) of the signed ranks (D. S. Kerby, 2014).
 ///
 /// # Errors
-/// No difference, one that is not finite, all of them zero.
-pub fn matched_rank_biserial(differences: &[f64], zeros: Zeros) -> Result<Estimate> {
-    sample::check("the differences", differences, 1)?;
-    if differences.iter().all(|value| *value == 0.0) {
-        return Err(Error::new(format!("all {} differences are zero", differences.len())));
-    }
+/// All differences are zero.
+pub fn matched_rank_biserial(differences: &Differences, zeros: Zeros) -> Result<Estimate> {
+    differences.check_not_zero()?;
+    let differences = differences.values();
     let sums = RankSums::new(differences, zeros);
     let value = (sums.positive - sums.negative) / (sums.positive + sums.negative);
     let method = "matched-pairs rank-biserial correlation";

@@ -9,8 +9,9 @@ use crate::error::{Error, Result};
 /// Sample size up to which [`Approach::Auto`] counts arrangements, as scipy does.
 const SMALL: usize = 8;
 
-/// Most steps that counting arrangements may take.
-const STEPS: usize = 2_000_000_000;
+/// Most steps that counting arrangements may take, and most probabilities that it may keep.
+const STEPS: usize = 500_000_000;
+const KEPT: usize = 20_000_000;
 
 /// Do values of `a` tend to be greater or less than those of `b`?
 ///
@@ -32,7 +33,7 @@ pub fn mann_whitney(
     sample::check("a", a, 1)?;
     sample::check("b", b, 1)?;
     let all = [a, b].concat();
-    sample::check_varies("a and b together", &all, 0.0)?;
+    sample::check_differ("what a and b hold", &all)?;
     let ranked = ranks(&all);
     let (m, n) = (a.len(), b.len());
     let (m_, n_) = (m as f64, n as f64);
@@ -40,7 +41,7 @@ pub fn mann_whitney(
     let u = rank_sum - 0.5 * m_ * (m_ + 1.0);
     let has_ties = !ranked.ties.is_empty();
     let exact = match approach {
-        Approach::Auto => m.min(n) <= SMALL && !has_ties,
+        Approach::Auto => m.min(n) <= SMALL && !has_ties && half_of_pairs(m, n).is_some(),
         Approach::Exact if has_ties => {
             return Err(Error::new("the exact Mann-Whitney test is for samples without equal values")
                 .hint("use the asymptotic method, which corrects for ties, or permutation_test"));
@@ -58,10 +59,7 @@ pub fn mann_whitney(
         // The correction takes half a step towards the middle: from above for P(U ≥ u), from below for P(U ≤ u).
         let lower = normal_tails((off + shift) / variance.sqrt()).lower;
         let upper = normal_tails((off - shift) / variance.sqrt()).upper;
-        (
-            Tails { lower, upper },
-            if continuity { "normal approximation, continuity correction" } else { "normal approximation" },
-        )
+        (Tails { lower, upper }, approximation(continuity))
     };
     let p = tails.p(settings.alternative());
     Ok(Test::new(format!("Mann-Whitney U test ({how})"), u, p, m + n)
@@ -70,23 +68,33 @@ pub fn mann_whitney(
         .sizes(m, n))
 }
 
+/// The name of the normal approximation.
+pub(super) fn approximation(continuity: bool) -> &'static str {
+    if continuity { "normal approximation, continuity correction" } else { "normal approximation" }
+}
+
+/// ⌊m n / 2⌋, where arrangements of so many values can be counted.
+fn half_of_pairs(m: usize, n: usize) -> Option<usize> {
+    let half = m.checked_mul(n)? / 2;
+    (half <= KEPT && half.saturating_mul(m.min(n)) <= STEPS).then_some(half)
+}
+
 /// P(U ≤ u) and P(U ≥ u) over all arrangements of m and n different values.
 fn exact_tails(u: usize, m: usize, n: usize) -> Result<Tails> {
-    let (small, large) = (m.min(n), m.max(n));
-    let half = small.checked_mul(large).map(|pairs| pairs / 2);
-    let Some(half) = half.filter(|half| half.saturating_mul(small) <= STEPS) else {
+    let Some(half) = half_of_pairs(m, n) else {
         return Err(Error::new(format!("{m} and {n} values are too many for the exact Mann-Whitney test"))
             .hint("use the asymptotic method"));
     };
-    let probabilities = lower_half(small, large, half);
-    let pairs = small * large;
+    let probabilities = lower_half(m.min(n), m.max(n), half);
+    let pairs = m * n;
     let lower_tail = |u: usize| sample::sum(probabilities[..=u.min(half)].iter().copied());
-    // The distribution is symmetric around half: P(U ≥ u) = P(U ≤ pairs − u).
-    let tail = |u: usize| if u <= half { lower_tail(u) } else { 1.0 - lower_tail(pairs - u - 1) };
-    Ok(match u {
-        _ if u == pairs => Tails { lower: 1.0, upper: tail(0) },
-        _ => Tails { lower: tail(u), upper: tail(pairs - u) },
-    })
+    // The distribution is symmetric: P(U ≥ u) = P(U ≤ pairs − u).
+    let tail = |u: usize| match pairs.checked_sub(u + 1) {
+        _ if u <= half => lower_tail(u),
+        Some(rest) => 1.0 - lower_tail(rest),
+        None => 1.0,
+    };
+    Ok(Tails { lower: tail(u), upper: tail(pairs - u) })
 }
 
 /// P(U = u) for u up to `half` = ⌊m n / 2⌋.

@@ -16,13 +16,13 @@ impl Matrix {
     /// The matrix of this many columns from its `values`, row after row.
     ///
     /// # Errors
-    /// No column, values that fill no whole number of rows, a value that is not finite.
+    /// No column, values that fill no whole number of rows, a value that is not finite or above 1e150.
     pub fn new(columns: usize, values: Vec<f64>) -> Result<Self> {
-        if columns == 0 || values.len() % columns != 0 {
+        if columns == 0 || !values.len().is_multiple_of(columns) {
             let found = values.len();
             return Err(Error::new(format!("{found} values do not fill rows of {columns}")));
         }
-        if let Some(place) = values.iter().position(|value| !value.is_finite()) {
+        if let Some(place) = sample::find_unusable(&values) {
             let (row, column) = (place / columns, place % columns);
             return Err(Error::new(format!("row {row}, column {column} is {}", values[place])));
         }

@@ -40,9 +40,12 @@ mod table;
 mod wilcoxon;
 
 pub use anova::{kruskal_wallis, one_way_anova};
-pub use association::{Correlation, correlation_difference, pearson, spearman};
+pub use association::{Correlation, PairStatistic, correlation_difference, pearson, spearman};
 pub use binomial::{BinomialInterval, binomial_test, clopper_pearson_interval, sign_test, wilson_interval};
-pub use bootstrap::{Bootstrap, Method as BootstrapMethod, Plan as BootstrapPlan, Statistic, bootstrap};
+pub use bootstrap::{
+    Bootstrap, Method as BootstrapMethod, Plan as BootstrapPlan, Statistic, bootstrap, bootstrap_difference,
+    bootstrap_pairs, bootstrap_sample,
+};
 pub use correction::{Correction, adjust};
 pub use describe::{Description, describe, quantile};
 pub use distribution::{
@@ -61,6 +64,7 @@ pub use pca::{Pca, pca};
 pub use permutation::{permutation_test, sign_flip_test};
 pub use power::{RequiredSize, paired_t_power, paired_t_required_size};
 pub use result::{Alternative, Approach, Draws, Estimate, Interval, Settings, Test};
+pub use sample::Differences;
 pub use similarity::{cosine_similarity, euclidean_distance, linear_cka};
 pub use smirnov::kolmogorov_smirnov;
 pub use t::{one_sample_t, paired_t, student_t, welch_t};

@@ -2,7 +2,7 @@
 
 use super::distribution::Tails;
 use super::result::{Draws, Settings, Test};
-use super::sample;
+use super::sample::{self, Differences};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::random::Random;
@@ -20,12 +20,10 @@ const STRIDE: usize = 1_000;
 /// (1 + those as far out) / (1 + drawn), which is never 0 (B. Phipson and G. K. Smyth, 2010).
 ///
 /// # Errors
-/// No difference, one that is not finite, all of them zero, no draws.
-pub fn sign_flip_test(differences: &[f64], draws: Draws, settings: Settings) -> Result<Test> {
-    sample::check("the differences", differences, 1)?;
-    if differences.iter().all(|value| *value == 0.0) {
-        return Err(Error::new(format!("all {} differences are zero", differences.len())));
-    }
+/// All differences are zero; no draws.
+pub fn sign_flip_test(differences: &Differences, draws: Draws, settings: Settings) -> Result<Test> {
+    differences.check_not_zero()?;
+    let differences = differences.values();
     // Flipping a set of differences takes twice their sum from the total. So a total as great is a set with a sum of
     // zero or less, and the reverse.
     let slack = rounding(differences);
@@ -69,7 +67,7 @@ pub fn permutation_test(a: &[f64], b: &[f64], draws: Draws, settings: Settings) 
     sample::check("a", a, 1)?;
     sample::check("b", b, 1)?;
     let all = [a, b].concat();
-    sample::check_varies("a and b together", &all, sample::scale(&all))?;
+    sample::check_varies("what a and b hold", &all, sample::scale(&all))?;
     // Around the mean, which no exchange changes: nothing large cancels in the sums.
     let mean = sample::mean(&all);
     let all: Vec<f64> = all.iter().map(|value| value - mean).collect();

@@ -11,8 +11,8 @@ pub fn root(f: impl Fn(f64) -> f64, low: f64, high: f64) -> Option<f64> {
     if at_a == 0.0 {
         return Some(a);
     }
-    // NaN has no sign either.
-    if !(at_a * at_b.signum() <= 0.0) {
+    let has_signs = !at_a.is_nan() && !at_b.is_nan();
+    if !has_signs || at_a.signum() == at_b.signum() && at_b != 0.0 {
         return None;
     }
     let mut share = 0.5;

@@ -2,7 +2,11 @@
 
 use crate::error::{Error, Result};
 
-/// Fails where a sample has fewer than `least` values, or one that is not a finite number.
+/// The greatest magnitude of a value, and the least spread of a sample: within these no square overflows or vanishes.
+const GREATEST: f64 = 1e150;
+const LEAST: f64 = 1e-150;
+
+/// Fails where a sample has fewer than `least` values, or one that is not finite or above 1e150 in magnitude.
 pub fn check(name: &str, values: &[f64], least: usize) -> Result<()> {
     if values.len() < least {
         return Err(Error::new(match values.len() {
@@ -10,14 +14,23 @@ pub fn check(name: &str, values: &[f64], least: usize) -> Result<()> {
             found => format!("{name}: expected at least {least} {}, found {found}", plural(least)),
         }));
     }
-    match values.iter().position(|value| !value.is_finite()) {
+    match find_unusable(values) {
         None => Ok(()),
         Some(place) => {
             let value = values[place];
             let error = Error::new(format!("{name}: value {place} of {} is {value}", values.len()));
-            Err(error.hint("leave out the observations without a finite value first"))
+            Err(error.hint(match value.is_finite() {
+                true => "values above 1e150 in magnitude cannot be squared",
+                false => "leave out the observations without a finite value first",
+            }))
         }
     }
+}
+
+/// The place of a value that cannot be computed with.
+pub fn find_unusable(values: &[f64]) -> Option<usize> {
+    // NaN is not at most anything.
+    values.iter().position(|value| !matches!(value.abs(), 0.0..=GREATEST))
 }
 
 fn plural(count: usize) -> &'static str {
@@ -46,14 +59,26 @@ pub fn check_varies(name: &str, values: &[f64], scale: f64) -> Result<()> {
     if varies(values, scale) {
         return Ok(());
     }
-    let value = values.first().copied().unwrap_or(f64::NAN);
-    Err(Error::new(format!("{name} does not vary: all {} values are {value}", values.len())))
+    let (low, high) = range(values);
+    Err(Error::new(match low == high {
+        true => format!("{name} does not vary: all {} values are {low}", values.len()),
+        false => format!("{name} varies only by rounding, from {low} to {high}"),
+    }))
 }
 
 /// False where all values are equal up to the rounding of numbers of this `scale`.
 pub fn varies(values: &[f64], scale: f64) -> bool {
     let (low, high) = range(values);
-    high - low > 4.0 * f64::EPSILON * scale
+    high - low > (4.0 * f64::EPSILON * scale).max(LEAST)
+}
+
+/// Fails where all values are equal.
+pub fn check_differ(name: &str, values: &[f64]) -> Result<()> {
+    let (low, high) = range(values);
+    match low < high {
+        true => Ok(()),
+        false => Err(Error::new(format!("{name} does not vary: all {} values are {low}", values.len()))),
+    }
 }
 
 /// Least and greatest value.
@@ -95,9 +120,53 @@ pub fn variance(values: &[f64]) -> f64 {
     squares(values) / (values.len() as f64 - 1.0)
 }
 
-/// a − b, value by value.
-pub fn differences(a: &[f64], b: &[f64]) -> Vec<f64> {
-    a.iter().zip(b).map(|(a, b)| a - b).collect()
+/// Differences of pairs of values, or values to be compared with zero.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Differences {
+    values: Vec<f64>,
+    scale: f64,
+}
+
+impl Differences {
+    /// Differences that are given.
+    ///
+    /// # Errors
+    /// No difference, or one that is not finite.
+    pub fn new(values: Vec<f64>) -> Result<Self> {
+        check("the differences", &values, 1)?;
+        let scale = scale(&values);
+        Ok(Self { values, scale })
+    }
+
+    /// a − b, pair by pair.
+    ///
+    /// # Errors
+    /// Unequal lengths, no pair, a value that is not finite.
+    pub fn between(a: &[f64], b: &[f64]) -> Result<Self> {
+        check_pairs(a, b, 1)?;
+        let values: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
+        check("the differences a - b", &values, 1)?;
+        Ok(Self { values, scale: scale_of_both(a, b) })
+    }
+
+    /// The differences.
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+
+    /// Fails where there are fewer than two, or where all are equal up to the rounding of what they come from.
+    pub(super) fn check_varies(&self) -> Result<()> {
+        check("the differences", &self.values, 2)?;
+        check_varies("the difference", &self.values, self.scale)
+    }
+
+    /// Fails where all are zero.
+    pub(super) fn check_not_zero(&self) -> Result<()> {
+        match self.values.iter().all(|value| *value == 0.0) {
+            true => Err(Error::new(format!("all {} differences are zero", self.values.len()))),
+            false => Ok(()),
+        }
+    }
 }
 
 /// The magnitude that the differences of two samples were rounded at.

@@ -1,7 +1,7 @@
 //! How alike two vectors, or two representations, are.
 
 use super::matrix::Matrix;
-use super::sample;
+use super::sample::{self, Differences};
 use crate::error::{Error, Result};
 
 /// Cosine of the angle between two vectors, from −1 to 1.
@@ -29,9 +29,9 @@ pub fn cosine_similarity(a: &[f64], b: &[f64]) -> Result<f64> {
 /// # Errors
 /// Unequal lengths, no values, a value that is not finite.
 pub fn euclidean_distance(a: &[f64], b: &[f64]) -> Result<f64> {
-    sample::check_pairs(a, b, 1)?;
-    let differences = sample::differences(a, b);
-    let most = sample::scale(&differences);
+    let differences = Differences::between(a, b)?;
+    let differences = differences.values();
+    let most = sample::scale(differences);
     if most == 0.0 {
         return Ok(0.0);
     }
@@ -61,7 +61,7 @@ pub fn linear_cka(x: &Matrix, y: &Matrix) -> Result<f64> {
             return Err(Error::new(format!("all {} rows of {name} are equal", matrix.height())));
         }
     }
-    let (x, y) = (x.centred(), y.centred());
+    let (x, y) = (unit_scale(x.centred()), unit_scale(y.centred()));
     // The same numbers come from products over rows or over columns; the shorter side is the smaller matrix.
     let (across, of_x, of_y) = if x.height() < x.width().min(y.width()) {
         let (x, y) = (x.transposed(), y.transposed());
@@ -80,6 +80,13 @@ pub(super) fn has_variation(matrix: &Matrix) -> bool {
         let values: Vec<f64> = matrix.rows().map(|row| row[column]).collect();
         sample::varies(&values, sample::scale(&values))
     })
+}
+
+/// The matrix with 1 as its greatest magnitude: fourth powers neither overflow nor vanish.
+fn unit_scale(mut matrix: Matrix) -> Matrix {
+    let most = sample::scale(matrix.values());
+    matrix.rows_mut().flatten().for_each(|value| *value /= most);
+    matrix
 }
 
 fn inner(a: &Matrix, b: &Matrix) -> f64 {

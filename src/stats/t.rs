@@ -2,7 +2,7 @@
 
 use super::distribution::{student_t_quantile, student_t_tails};
 use super::result::{Settings, Test};
-use super::sample;
+use super::sample::{self, Differences};
 use crate::error::{Error, Result};
 
 /// An estimate that is t-distributed around the null hypothesis, in standard errors.
@@ -41,17 +41,16 @@ pub fn one_sample_t(values: &[f64], mean: f64, settings: Settings) -> Result<Tes
     Ok(of_one(values, mean).test("one-sample t test", "mean", values.len(), settings))
 }
 
-/// Is the mean of the differences a − b zero?
+/// Is the mean of the differences of pairs zero?
 ///
 /// Estimate: the mean difference.
 ///
 /// # Errors
-/// Unequal lengths, fewer than two pairs, a value that is not finite, differences that do not vary.
-pub fn paired_t(a: &[f64], b: &[f64], settings: Settings) -> Result<Test> {
-    sample::check_pairs(a, b, 2)?;
-    let differences = sample::differences(a, b);
-    sample::check_varies("the difference a - b", &differences, sample::scale_of_both(a, b))?;
-    Ok(of_one(&differences, 0.0).test("paired t test", "mean difference", a.len(), settings))
+/// Fewer than two pairs, differences that do not vary.
+pub fn paired_t(differences: &Differences, settings: Settings) -> Result<Test> {
+    differences.check_varies()?;
+    let values = differences.values();
+    Ok(of_one(values, 0.0).test("paired t test", "mean difference", values.len(), settings))
 }
 
 fn of_one(values: &[f64], null: f64) -> Studentised {
@@ -90,7 +89,8 @@ pub fn welch_t(a: &[f64], b: &[f64], settings: Settings) -> Result<Test> {
     let (m, n) = (a.len() as f64, b.len() as f64);
     let (of_a, of_b) = (sample::variance(a) / m, sample::variance(b) / n);
     let both = of_a + of_b;
-    let df = both * both / (of_a * of_a / (m - 1.0) + of_b * of_b / (n - 1.0));
+    let (share_a, share_b) = (of_a / both, of_b / both);
+    let df = 1.0 / (share_a * share_a / (m - 1.0) + share_b * share_b / (n - 1.0));
     Ok(of_two("Welch's t test", a, b, both.sqrt(), df, settings))
 }
 

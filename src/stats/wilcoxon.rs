@@ -1,9 +1,10 @@
 //! The Wilcoxon signed-rank test.
 
 use super::distribution::{Tails, normal_tails};
+use super::mann_whitney::approximation;
 use super::rank::ranks;
 use super::result::{Alternative, Approach, Settings, Test};
-use super::sample;
+use super::sample::Differences;
 use crate::error::{Error, Result};
 
 /// Sizes up to which [`Approach::Auto`] is exact, without and with zeros or equal magnitudes, as in scipy.
@@ -40,19 +41,17 @@ impl Zeros {
 /// matched-pairs rank-biserial correlation (T⁺ − T⁻) / (T⁺ + T⁻) (Kerby, 2014).
 ///
 /// # Errors
-/// No difference, one that is not finite, all of them zero; exact with more than 1,500.
+/// All differences are zero; exact with more than 1,500.
 pub fn wilcoxon_signed_rank(
-    differences: &[f64],
+    differences: &Differences,
     zeros: Zeros,
     approach: Approach,
     continuity: bool,
     settings: Settings,
 ) -> Result<Test> {
-    sample::check("the differences", differences, 1)?;
+    differences.check_not_zero()?;
+    let differences = differences.values();
     let sums = RankSums::new(differences, zeros);
-    if sums.signed.is_empty() {
-        return Err(Error::new(format!("all {} differences are zero", differences.len())));
-    }
     let plain = !sums.has_ties && sums.signed.len() == differences.len();
     let exact = match approach {
         Approach::Auto => differences.len() <= if plain { SMALL } else { SMALL_WITH_TIES },
@@ -62,9 +61,7 @@ pub fn wilcoxon_signed_rank(
     let (tails, how) = if exact {
         (exact_tails(&sums)?, if plain { "exact" } else { "exact for these ties and zeros" })
     } else {
-        let how =
-            if continuity { "normal approximation, continuity correction" } else { "normal approximation" };
-        (normal_approximation(&sums, continuity, settings.alternative()), how)
+        (normal_approximation(&sums, continuity, settings.alternative()), approximation(continuity))
     };
     let statistic = match settings.alternative() {
         Alternative::TwoSided => sums.positive.min(sums.negative),

@@ -80,6 +80,7 @@ mod model;
 mod plot;
 mod positions;
 mod prompt;
+mod stats;
 mod tensor;
 
 use rhai::Module;
@@ -110,7 +111,7 @@ pub struct Room {
 
 /// All rooms, in the order of the reference.
 pub static ROOMS: &[&Room] =
-    &[&base::ROOM, &tensor::ROOM, &model::ROOM, &interp::ROOM, &frame::ROOM, &plot::ROOM];
+    &[&base::ROOM, &tensor::ROOM, &model::ROOM, &interp::ROOM, &frame::ROOM, &stats::ROOM, &plot::ROOM];
 
 /// The script name of a type that a room registers, by its Rust name.
 pub fn type_name(rust: &str) -> Option<String> {
