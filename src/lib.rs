@@ -1,9 +1,9 @@
-//! mora opens language models: hookable decoders, caches, patching, attribution, tables and figures,
-//! with a Rhai host in which researchers compose new analyses.
+//! mora opens language models: hookable decoders, caches, patching, attribution, statistics, tables and
+//! figures, with a Rhai host in which researchers compose new analyses.
 //!
-//! The map of the crate and its invariants stand in `ARCHITECTURE.md`. In short: [`model`], [`frame`]
-//! and [`plot`] know nothing of each other; [`lora`] and [`interp`] stand on [`model`]; [`script`] binds
-//! them all and is the only room that names Rhai; [`cli`] is the only room that touches the terminal.
+//! The map of the crate and its invariants stand in `ARCHITECTURE.md`. In short: [`model`], [`frame`],
+//! [`stats`] and [`plot`] know nothing of each other; [`lora`] and [`interp`] stand on [`model`]; [`script`]
+//! binds them all and is the only room that names Rhai; [`cli`] is the only room that touches the terminal.
 
 pub mod cli;
 pub mod device;
@@ -19,6 +19,7 @@ pub mod progress;
 pub mod random;
 pub mod save;
 pub mod script;
+pub mod stats;
 pub mod tensor;
 
 pub use error::{Error, Result};

@@ -83,6 +83,7 @@ mod plot;
 mod positions;
 mod precision;
 mod prompt;
+mod stats;
 mod sweep;
 mod tensor;
 
@@ -121,6 +122,7 @@ pub static ROOMS: &[&Room] = &[
     &interp::ROOM,
     &sweep::ROOM,
     &frame::ROOM,
+    &stats::ROOM,
     &plot::ROOM,
 ];
 

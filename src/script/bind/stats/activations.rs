@@ -1,0 +1,78 @@
+//! Activations as points: principal components and clusters.
+
+use rhai::plugin::*;
+
+#[export_module(manifest)]
+pub mod activations {
+    use crate::script::bind::prelude::*;
+    use crate::script::bind::stats::convert;
+    use crate::stats::{self, KMeansPlan};
+
+    /// Principal components of activations, a tensor [observation, feature] or an array of rows: a map of `components`
+    /// [component, feature] (orthogonal, of length 1, the entry of greatest magnitude positive), `scores` [observation,
+    /// component], `variances` (with divisor n − 1) and `shares` of all variance [component], and `mean` [feature], in f64.
+    ///
+    /// Options: `components`: how many; without it all that have variance. By the singular value decomposition of the centred
+    /// observations, in about 30 s² l multiplications for sides s ≤ l. Errors: fewer than two observations, NaN, observations
+    /// that are all equal, more components than have variance.
+    ///
+    /// `pca(cache["blocks.8.hook_resid_post"][[(), -1]], #{ components: 2 }).scores`
+    #[rhai_fn(return_raw)]
+    pub fn pca(activations: Dynamic, options: Map) -> ScriptResult<Map> {
+        let mut options = Options::of("pca", options);
+        let count = options.maybe::<usize>("components")?;
+        options.finish()?;
+        let observations = convert::matrix("pca", &activations)?;
+        let found = stats::pca(&observations, count).within(|| "pca")?;
+        let (rows, features) = (convert::axis_name(&activations, 0), convert::axis_name(&activations, 1));
+        let mut map = Map::new();
+        map.insert("components".into(), convert::matrix_tensor(&found.components, ["component", &features])?);
+        map.insert("scores".into(), convert::matrix_tensor(&found.scores, [&rows, "component"])?);
+        map.insert("variances".into(), convert::vector_tensor(&found.variances, "component")?);
+        map.insert("shares".into(), convert::vector_tensor(&found.shares, "component")?);
+        map.insert("mean".into(), convert::vector_tensor(&found.mean, &features)?);
+        Ok(map)
+    }
+
+    #[rhai_fn(name = "pca", return_raw)]
+    pub fn pca_plainly(activations: Dynamic) -> ScriptResult<Map> {
+        pca(activations, Map::new())
+    }
+
+    /// Divides activations, a tensor [observation, feature] or an array of rows, into `k` clusters so that the sum of squared
+    /// distances from their means is small: a map of `labels` (the cluster of each observation, numbered by their first
+    /// observation from 0), `centres` [cluster, feature] in f64, `sizes`, `inertia` (that sum), `rounds` and `converged`.
+    ///
+    /// Options: `restarts` (10), of which the best is kept; `rounds` (300), the most of each; `seed` (that of the run). Lloyd's
+    /// rounds from the beginnings of k-means++ (Arthur and Vassilvitskii, 2007). Errors: NaN, no cluster or more than there
+    /// are different observations.
+    #[rhai_fn(return_raw)]
+    pub fn k_means(call: NativeCallContext, activations: Dynamic, k: i64, options: Map) -> ScriptResult<Map> {
+        let mut options = Options::of("k_means", options);
+        let default = KMeansPlan::default();
+        let plan = KMeansPlan {
+            restarts: options.get("restarts", default.restarts)?,
+            rounds: options.get("rounds", default.rounds)?,
+            seed: options.get("seed", Context::of(&call)?.seed())?,
+        };
+        options.finish()?;
+        let k = argument::<usize>("k_means", "k", &k.into())?;
+        let observations = convert::matrix("k_means", &activations)?;
+        let found = stats::k_means(&observations, k, plan).within(|| "k_means")?;
+        let integers = |values: Vec<usize>| array(values.into_iter().map(|value| value as i64));
+        let features = convert::axis_name(&activations, 1);
+        let mut map = Map::new();
+        map.insert("labels".into(), integers(found.labels).into());
+        map.insert("centres".into(), convert::matrix_tensor(&found.centres, ["cluster", &features])?);
+        map.insert("sizes".into(), integers(found.sizes).into());
+        map.insert("inertia".into(), found.inertia.into());
+        map.insert("rounds".into(), (found.rounds as i64).into());
+        map.insert("converged".into(), found.converged.into());
+        Ok(map)
+    }
+
+    #[rhai_fn(name = "k_means", return_raw)]
+    pub fn k_means_plainly(call: NativeCallContext, activations: Dynamic, k: i64) -> ScriptResult<Map> {
+        k_means(call, activations, k, Map::new())
+    }
+}
