@@ -264,6 +264,14 @@ fn fast_equals_plain_at_each_position_and_where_lengths_differ() {
             plan.spot(&Where::At(vec![-2]), Align::Positions).unwrap(),
         ];
         assert!(case.check(name, &spots, &singles(&parts, spots.len())) > 100.0 * TOLERANCE);
+        // Where an earlier position has changed, a value that is the clean one must still be put in.
+        let shifted = [prompts(&model, &["w1 w2 w3 w4 w5"]), prompts(&model, &["w1 w2 w3 w4 w5 w6 w7"])];
+        let donor = Some((&model, shifted[1].as_slice()));
+        let shifted =
+            Case { target: &model, prompts: &shifted[0], donor, source: Source::Run, metric: answers() };
+        let spot = shifted.plan().spot(&Where::At(vec![-5, 3]), Align::Positions).unwrap();
+        let group = ["L0_MLP", "L1_MLP"].map(|name| name.parse().unwrap()).to_vec();
+        assert!(shifted.check(name, &[spot], &[Cell::new(group, 0)]) > 100.0 * TOLERANCE);
         let words = Where::Words("w120".into());
         let error = plan.spot(&words, Align::Positions).unwrap_err().to_string();
         assert!(error.contains("prompt 2 does not hold \"w120\""), "{error}");

@@ -152,27 +152,34 @@ impl<'a> Plan<'a> {
     pub(super) fn forest(&self, spot: &Spot, runs: &Runs, by_pattern: bool) -> Result<Forest> {
         let (clean, clean_rows) = (&runs.clean, &runs.clean.tree().rows()[runs.first_row..]);
         let put_in = self.put_in(spot);
-        let whole = match by_pattern {
-            true => Some(self.put_in(&self.spot(&Where::All, Align::Positions)?)),
-            false => None,
+        // A pattern's keys are the source's at every position, patched or not: they must be at hand.
+        let followed = match by_pattern {
+            true => self.put_in(&self.spot(&Where::All, Align::Positions)?),
+            false => put_in.iter().map(|row| vec![None; row.len()]).collect(),
         };
+        let node = |cell: Option<(usize, usize)>| match &runs.values {
+            Values::Run { run, first_row } => {
+                cell.map(|(row, position)| run.tree().rows()[first_row + row][position])
+            }
+            _ => cell.map(|_| 0),
+        };
+        // In one run of both, a node of the source may be the prompt's own.
+        let is_one_run = matches!(&runs.values, Values::Run { run, .. } if Arc::ptr_eq(run, clean));
         let mut rows = Vec::new();
         for (r, tokens) in self.scoring.sequences().iter().enumerate() {
-            let differs = |cell: Option<(usize, usize)>, position: usize| match &runs.values {
-                // In one run of both, a node of the source may be the prompt's own.
-                Values::Run { run, first_row } => cell
-                    .map(|(row, position)| run.tree().rows()[first_row + row][position])
-                    .filter(|&node| !Arc::ptr_eq(run, clean) || node != clean_rows[r][position]),
-                _ => cell.map(|_| 0),
+            let nodes = |cells: &[Option<(usize, usize)>]| cells.iter().map(|&cell| node(cell)).collect();
+            let (mut source, mut beside): (Vec<_>, Vec<_>) = (nodes(&put_in[r]), nodes(&followed[r]));
+            let changes = |p: usize, node: Option<u32>| {
+                node.is_some_and(|node| !is_one_run || node != clean_rows[r][p])
             };
-            let source: Vec<Option<u32>> = (0..tokens.len()).map(|p| differs(put_in[r][p], p)).collect();
-            // A pattern's keys are the source's at every position, patched or not: they must be at hand.
-            let beside = (0..tokens.len())
-                .map(|p| match (&whole, source[p]) {
-                    (Some(whole), None) => differs(whole[r][p], p),
-                    _ => None,
-                })
-                .collect();
+            // Up to the first change a patch puts in what is there; behind it, what is there has changed.
+            let first = (0..tokens.len()).find(|&p| changes(p, source[p]) || changes(p, beside[p]));
+            let unchanged = first.unwrap_or(tokens.len());
+            source[..unchanged].fill(None);
+            beside[..unchanged].fill(None);
+            for (beside, _) in beside.iter_mut().zip(&source).filter(|(_, source)| source.is_some()) {
+                *beside = None;
+            }
             rows.push(Row { tokens, clean: &clean_rows[r], source, beside });
         }
         Forest::new(&rows, clean.tree().len(), self.scoring.reads(), self.model.decoder().device())
