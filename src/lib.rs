@@ -21,5 +21,6 @@ pub mod save;
 pub mod script;
 pub mod stats;
 pub mod tensor;
+pub mod train;
 
 pub use error::{Error, Result};

@@ -29,6 +29,9 @@ pub enum Unit {
 pub trait Meter: Send {
     /// `steps` more are done.
     fn advance(&mut self, steps: u64);
+
+    /// What there is to say of the work just now, in a few words.
+    fn say(&mut self, words: &str);
 }
 
 static SINK: OnceLock<Box<dyn Sink>> = OnceLock::new();
@@ -67,6 +70,13 @@ impl Bar {
     pub fn advance(&mut self, steps: u64) {
         if let Some(meter) = &mut self.0 {
             meter.advance(steps);
+        }
+    }
+
+    /// Says something about the work as it stands, beside the bar.
+    pub fn say(&mut self, words: &str) {
+        if let Some(meter) = &mut self.0 {
+            meter.say(words);
         }
     }
 }

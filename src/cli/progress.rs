@@ -32,12 +32,22 @@ struct Bars;
 
 impl Sink for Bars {
     fn begin(&self, label: &str, total: u64, unit: Unit) -> Box<dyn Meter> {
-        Box::new(Bar { label: label.to_owned(), total, unit, done: 0, begun: Instant::now(), drawn: None })
+        Box::new(Bar {
+            label: label.to_owned(),
+            said: String::new(),
+            total,
+            unit,
+            done: 0,
+            begun: Instant::now(),
+            drawn: None,
+        })
     }
 }
 
 struct Bar {
     label: String,
+    /// What was said last of the work.
+    said: String,
     total: u64,
     unit: Unit,
     done: u64,
@@ -54,9 +64,23 @@ impl Meter for Bar {
             None => {}
         }
     }
+
+    fn say(&mut self, words: &str) {
+        words.clone_into(&mut self.said);
+        if let Some(bar) = &self.drawn {
+            bar.set_message(self.message());
+        }
+    }
 }
 
 impl Bar {
+    fn message(&self) -> String {
+        match self.said.as_str() {
+            "" => self.label.clone(),
+            said => format!("{}: {said}", self.label),
+        }
+    }
+
     /// As much time has passed, and at this pace as much is left, as makes a bar more than a flicker.
     fn is_worth_showing(&self) -> bool {
         let passed = self.begun.elapsed();
@@ -71,7 +95,7 @@ impl Bar {
             Unit::Bytes => "{msg} {wide_bar:.dim} {bytes}/{total_bytes} {elapsed} (left {eta})",
         };
         bar.set_style(ProgressStyle::with_template(template).ok()?);
-        bar.set_message(self.label.clone());
+        bar.set_message(self.message());
         bar.set_position(self.done);
         Some(bar)
     }

@@ -6,7 +6,7 @@ use super::{Adapter, Factors, Place};
 use crate::error::{Context, Error, Result};
 use crate::model::Model;
 use crate::model::config::ArchConfig;
-use crate::model::side_path::SidePath;
+use crate::model::side_path::{Dropout, SidePath};
 use crate::model::weights::modules::{Modules, Placed, Sizes};
 
 /// The model with the adapter beside its weights, in place of the one it carries. The weights are shared.
@@ -14,7 +14,20 @@ use crate::model::weights::modules::{Modules, Placed, Sizes};
 /// # Errors
 /// As [`Adapter::side_paths`].
 pub fn with_adapter(model: &Model, adapter: &Adapter) -> Result<Model> {
-    let paths = adapter.side_paths(model.decoder().config()).within(|| model.reference().to_owned())?;
+    with_dropout(model, adapter, None)
+}
+
+/// The same, with a share of the adapter's inputs left out, as in training.
+///
+/// # Errors
+/// As [`with_adapter`].
+pub fn with_dropout(model: &Model, adapter: &Adapter, dropout: Option<Dropout>) -> Result<Model> {
+    let mut paths = adapter.side_paths(model.decoder().config()).within(|| model.reference().to_owned())?;
+    if let Some(dropout) = dropout {
+        for (index, (_, path)) in paths.iter_mut().enumerate() {
+            path.drop_inputs(dropout.of_module(index as u64));
+        }
+    }
     model
         .with_side_paths(adapter.name(), paths.iter().map(|(name, path)| (name.as_str(), path)))
         .within(|| adapter.name().to_owned())

@@ -94,6 +94,22 @@ impl Adapter {
         self.derived(format!("{} without {parts}", bracketed(&self.name)), modules)
     }
 
+    /// This adapter with other factors of the same shapes in each of its modules.
+    ///
+    /// # Errors
+    /// Those of `change`.
+    pub fn map_factors(
+        &self,
+        mut change: impl FnMut(&Self, Place, &Factors) -> Result<Factors>,
+    ) -> Result<Self> {
+        let modules = self
+            .modules
+            .iter()
+            .map(|(place, factors)| Ok((*place, change(self, *place, factors)?)))
+            .collect::<Result<BTreeMap<_, _>>>()?;
+        Ok(Self { modules: modules.into(), ..self.clone() })
+    }
+
     /// The adapter under another name.
     pub fn named(&self, name: &str) -> Self {
         Self { name: name.into(), ..self.clone() }

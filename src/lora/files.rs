@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use super::config::{self, AdapterConfig};
 use super::fields::brief;
@@ -234,6 +234,14 @@ impl Adapter {
     /// # Errors
     /// An adapter that changes nothing, or a folder that cannot be written.
     pub fn save(&self, folder: &Path) -> Result<()> {
+        self.save_as(folder, DType::F32)
+    }
+
+    /// The same, with tensors in another number format.
+    ///
+    /// # Errors
+    /// As [`Adapter::save`].
+    pub fn save_as(&self, folder: &Path, dtype: DType) -> Result<()> {
         if self.modules().is_empty() {
             return Err(Error::new(format!("{} changes no module: there is nothing to save", self.name())));
         }
@@ -243,7 +251,8 @@ impl Adapter {
             let parts = [Some(&factors.a), Some(&factors.b), factors.magnitude.as_ref()];
             for ((ending, _), tensor) in HALVES.iter().zip(parts) {
                 if let Some(tensor) = tensor {
-                    data.push((format!("{PEFT}{module}{ending}"), tensor.detach().contiguous()?));
+                    let tensor = tensor.detach().to_dtype(dtype)?.contiguous()?;
+                    data.push((format!("{PEFT}{module}{ending}"), tensor));
                 }
             }
         }

@@ -72,17 +72,21 @@ impl Parts {
 
     /// True where the module at `place` belongs to it.
     pub fn holds(&self, adapter: &Adapter, place: Place) -> bool {
+        self.holds_module(place.layer, adapter.inner_name(place), &adapter.module_name(place))
+    }
+
+    /// True where a module belongs to it: its layer, its name inside the layer, its whole name.
+    pub fn holds_module(&self, layer: usize, inner: &str, whole: &str) -> bool {
         let options = MatchOptions { require_literal_separator: false, ..MatchOptions::new() };
         self.0.iter().any(|part| {
-            part.layers.as_ref().is_none_or(|layers| layers.contains(&place.layer))
+            part.layers.as_ref().is_none_or(|layers| layers.contains(&layer))
                 && match &part.what {
                     What::All => true,
-                    What::Kind(kind) => Kind::of(adapter.inner_name(place)) == *kind,
-                    What::Name(name) => adapter
-                        .module_name(place)
+                    What::Kind(kind) => Kind::of(inner) == *kind,
+                    What::Name(name) => whole
                         .strip_suffix(name.as_str())
                         .is_some_and(|rest| rest.is_empty() || rest.ends_with('.')),
-                    What::Glob(glob) => glob.matches_with(&adapter.module_name(place), options),
+                    What::Glob(glob) => glob.matches_with(whole, options),
                 }
         })
     }

@@ -63,6 +63,21 @@ impl Block {
         stage.see(at(Point::ResidPost), (before_mlp + mlp_out)?)
     }
 
+    /// The norms, by their names inside the block.
+    pub fn norms(&self) -> impl Iterator<Item = (&'static str, &Norm)> {
+        let (q_norm, k_norm) = self.attn.qk_norm.as_ref().map(|(q, k)| (q, k)).unzip();
+        [
+            ("ln1", Some(&self.ln1)),
+            ("ln1_post", self.ln1_post.as_ref()),
+            ("ln2", Some(&self.ln2)),
+            ("ln2_post", self.ln2_post.as_ref()),
+            ("attn.q_norm", q_norm),
+            ("attn.k_norm", k_norm),
+        ]
+        .into_iter()
+        .filter_map(|(name, norm)| Some((name, norm?)))
+    }
+
     /// The linear maps, by their names inside the block, in the order of a forward.
     pub fn linears(&self) -> impl Iterator<Item = (&'static str, &Linear)> {
         let (attn, mlp) = (&self.attn, &self.mlp);

@@ -1,5 +1,7 @@
 //! The decoder: embed, blocks, final norm, unembed.
 
+use std::collections::HashMap;
+
 use candle_core::{DType, Device, Tensor};
 
 use super::attention::Attention;
@@ -229,6 +231,44 @@ impl Decoder {
             Some(cap) => ((logits / cap)?.tanh()? * cap)?,
             None => logits,
         })
+    }
+
+    /// Every weight by its canonical name, as files hold it, in the order of
+    /// [`ArchConfig::tensors`].
+    ///
+    /// # Errors
+    /// Where a weight that the configuration names is not there.
+    pub fn weights(&self) -> Result<Vec<(String, Tensor)>> {
+        let mut tensors = HashMap::new();
+        let mut add = |name: String, tensor: Option<&Tensor>| tensor.map(|t| tensors.insert(name, t.clone()));
+        add("embed.weight".into(), Some(&self.embed));
+        add("pos_embed.weight".into(), self.pos_embed.as_ref());
+        add("unembed.weight".into(), Some(&self.unembed.weight));
+        add("ln_final.weight".into(), Some(&self.ln_final.stored));
+        add("ln_final.bias".into(), self.ln_final.bias.as_ref());
+        for (layer, block) in self.blocks.iter().enumerate() {
+            for (name, norm) in block.norms() {
+                add(format!("blocks.{layer}.{name}.weight"), Some(&norm.stored));
+                add(format!("blocks.{layer}.{name}.bias"), norm.bias.as_ref());
+            }
+            for (name, linear) in block.linears() {
+                add(format!("blocks.{layer}.{name}.weight"), Some(&linear.weight));
+                add(format!("blocks.{layer}.{name}.bias"), linear.bias.as_ref());
+            }
+        }
+        self.config
+            .tensors()
+            .into_iter()
+            .map(|spec| match tensors.remove(&spec.name) {
+                Some(tensor) => Ok((spec.name, tensor)),
+                None => Err(Error::new(format!("the decoder has no weight \"{}\"", spec.name))),
+            })
+            .collect()
+    }
+
+    /// Numbers in all weights.
+    pub fn n_parameters(&self) -> usize {
+        self.config.tensors().iter().map(|spec| spec.shape.iter().product::<usize>()).sum()
     }
 
     /// Every site of this model, in the order of a forward.

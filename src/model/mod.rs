@@ -16,6 +16,7 @@ pub mod pass;
 pub mod prompt;
 pub mod reference;
 pub mod rope;
+mod save;
 pub mod side_path;
 pub mod site;
 pub mod tap;
@@ -24,6 +25,8 @@ pub mod tree;
 pub mod weights;
 
 use std::sync::Arc;
+
+use serde_json::Value;
 
 use self::decoder::Decoder;
 use self::side_path::SidePath;
@@ -39,6 +42,8 @@ pub struct Model {
     adapter: Option<Carried>,
     /// The adapters that were written into the weights.
     merged: Vec<Arc<str>>,
+    /// What the decoder was made from, where it was a `config.json`.
+    config_json: Option<Arc<Value>>,
 }
 
 /// The adapter of a model, by name, and the decoder without it.
@@ -50,14 +55,25 @@ struct Carried {
 
 impl Model {
     /// A model from its parts; `reference` is what it was opened as.
-    pub fn new(reference: &str, decoder: Decoder, tokenizer: Tokenizer) -> Self {
+    pub fn new(reference: &str, decoder: Decoder, tokenizer: impl Into<Arc<Tokenizer>>) -> Self {
         Self {
             reference: reference.into(),
             decoder: Arc::new(decoder),
-            tokenizer: Arc::new(tokenizer),
+            tokenizer: tokenizer.into(),
             adapter: None,
             merged: Vec::new(),
+            config_json: None,
         }
+    }
+
+    /// The same, with the `config.json` that the decoder was made from.
+    pub fn with_config_json(self, json: Value) -> Self {
+        Self { config_json: Some(json.into()), ..self }
+    }
+
+    /// The `config.json` that the decoder was made from; none for a GGUF file.
+    pub fn config_json(&self) -> Option<&Value> {
+        self.config_json.as_deref()
     }
 
     /// What the model was opened as.
@@ -121,6 +137,11 @@ impl Model {
         Ok(Self { decoder, adapter: None, merged, ..self.clone() })
     }
 
+    /// This model with another decoder in the place of its own, and no adapter.
+    pub fn with_decoder(&self, decoder: Decoder) -> Self {
+        Self { decoder: Arc::new(decoder), adapter: None, ..self.clone() }
+    }
+
     /// The decoder.
     pub fn decoder(&self) -> &Decoder {
         &self.decoder
@@ -129,5 +150,10 @@ impl Model {
     /// The tokenizer.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
+    }
+
+    /// The tokenizer, to be shared with another model.
+    pub fn shared_tokenizer(&self) -> Arc<Tokenizer> {
+        self.tokenizer.clone()
     }
 }

@@ -13,6 +13,8 @@ use crate::error::Result;
 pub struct Norm {
     /// What each element is multiplied by, the family's offset added: [width].
     pub weight: Tensor,
+    /// The weight as files hold it, without the family's offset: [width].
+    pub stored: Tensor,
     /// What is added then: [width].
     pub bias: Option<Tensor>,
     /// Which norm.
@@ -41,10 +43,11 @@ impl NormSites {
 impl Norm {
     /// A norm from its stored weight [width] and bias, kept in float32 as every family computes it.
     pub fn new(weight: &Tensor, bias: Option<Tensor>, config: &NormConfig) -> Result<Self> {
-        let weight = weight.to_dtype(DType::F32)?;
+        let stored = weight.to_dtype(DType::F32)?;
+        let weight = stored.clone();
         let weight = if config.weight_offset == 0.0 { weight } else { (weight + config.weight_offset)? };
         let bias = bias.map(|bias| bias.to_dtype(DType::F32)).transpose()?;
-        Ok(Self { weight, bias, kind: config.kind, eps: config.eps })
+        Ok(Self { weight, stored, bias, kind: config.kind, eps: config.eps })
     }
 
     /// The norm of `x` [node, width], seen at the `sites` of `layer`.

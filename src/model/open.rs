@@ -45,6 +45,8 @@ pub struct Opened {
     pub tokenizer: Tokenizer,
     /// The files it came from.
     pub files: Files,
+    /// Its `config.json`, where it has one.
+    pub config_json: Option<serde_json::Value>,
 }
 
 impl Opened {
@@ -54,7 +56,12 @@ impl Opened {
     /// Where a weight is missing.
     pub fn into_model(mut self) -> Result<(Model, Files)> {
         let decoder = Decoder::new(self.config, &mut self.weights)?;
-        Ok((Model::new(&self.reference.to_string(), decoder, self.tokenizer), self.files))
+        let model = Model::new(&self.reference.to_string(), decoder, self.tokenizer);
+        let model = match self.config_json {
+            Some(json) => model.with_config_json(json),
+            None => model,
+        };
+        Ok((model, self.files))
     }
 }
 
@@ -125,7 +132,8 @@ fn open_folder(reference: &Reference, folder: &Folder, options: &OpenOptions) ->
         || Weights::load(&store, Dialect::HuggingFace, &config, options.dtype, &options.device),
     )?;
     let files = Files::new(files.all());
-    Ok(Opened { reference: reference.clone(), config, weights, tokenizer, files })
+    let config_json = Some(json);
+    Ok(Opened { reference: reference.clone(), config, weights, tokenizer, files, config_json })
 }
 
 fn open_gguf(reference: &Reference, options: &OpenOptions) -> Result<Opened> {
@@ -142,7 +150,7 @@ fn open_gguf(reference: &Reference, options: &OpenOptions) -> Result<Opened> {
         || Weights::load(&store, Dialect::Gguf, &config, options.dtype, &options.device),
     )?;
     let files = Files::new(vec![file]);
-    Ok(Opened { reference: reference.clone(), config, weights, tokenizer, files })
+    Ok(Opened { reference: reference.clone(), config, weights, tokenizer, files, config_json: None })
 }
 
 /// Reads the tokenizer on a thread of its own while this one loads the weights: a device's memory

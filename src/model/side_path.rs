@@ -5,6 +5,7 @@
 //! The path is float32 whatever the weight is.
 
 use candle_core::{DType, Tensor};
+use rayon::prelude::*;
 
 use super::block::Block;
 use super::decoder::Decoder;
@@ -22,6 +23,48 @@ pub struct SidePath {
     /// s
     scale: f64,
     magnitude: Option<Magnitude>,
+    /// What training leaves out of the path's input.
+    dropout: Option<Dropout>,
+}
+
+/// Inputs that a step of training leaves out at random: a matter of its key alone, so that a forward keeps
+/// no state and the same step leaves out the same.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Dropout {
+    /// Share that is left out.
+    share: f64,
+    key: u64,
+}
+
+impl Dropout {
+    /// What part `part` of step `step` of a training with `seed` leaves out.
+    pub fn new(share: f64, seed: u64, step: u64, part: u64) -> Self {
+        Self { share, key: mixed(mixed(mixed(seed) ^ step) ^ part) }
+    }
+
+    /// What it leaves out of the input of one of many modules.
+    pub fn of_module(self, index: u64) -> Self {
+        Self { key: mixed(self.key ^ index), ..self }
+    }
+
+    /// `x` with each element left out with the chance `share`, and the others grown by 1/(1 − share).
+    fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        let left = (1.0 / (1.0 - self.share)) as f32;
+        let bound = (self.share * u64::MAX as f64) as u64;
+        let mask: Vec<f32> = (0..x.elem_count() as u64)
+            .into_par_iter()
+            .map(|index| if mixed(self.key.wrapping_add(index)) < bound { 0.0 } else { left })
+            .collect();
+        Ok((x * Tensor::from_vec(mask, x.shape(), x.device())?)?)
+    }
+}
+
+/// The bits of a number, mixed as SplitMix64 mixes them.
+fn mixed(number: u64) -> u64 {
+    let z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 /// DoRA's factor of each output.
@@ -58,7 +101,12 @@ impl SidePath {
             Some(weight) => Some(Magnitude { weight: single(weight)?, norm: None }),
             None => None,
         };
-        Ok(Self { a: single(a)?, b: single(b)?, scale, magnitude })
+        Ok(Self { a: single(a)?, b: single(b)?, scale, magnitude, dropout: None })
+    }
+
+    /// Leaves some of its inputs out from now on, as training does.
+    pub fn drop_inputs(&mut self, dropout: Dropout) {
+        self.dropout = Some(dropout);
     }
 
     /// The path beside `weight`: on its device, with DoRA's norm computed once where nothing is trained.
@@ -81,6 +129,7 @@ impl SidePath {
             b: self.b.to_device(device)?,
             scale: self.scale,
             magnitude: None,
+            dropout: self.dropout,
         };
         if let Some(Magnitude { weight: magnitude, .. }) = &self.magnitude {
             let norm = match path.a.track_op() || path.b.track_op() {
@@ -101,7 +150,12 @@ impl SidePath {
     /// The sum is float32 and then rounded to y's dtype. `fused` where no gradient is wanted.
     pub fn apply(&self, y: Tensor, x: &Tensor, weight: &Tensor, fused: bool) -> Result<Tensor> {
         let dtype = y.dtype();
-        let low = (product(&x.to_dtype(DType::F32)?, &self.a, None, fused)? * self.scale)?;
+        let x = x.to_dtype(DType::F32)?;
+        let input = match &self.dropout {
+            Some(dropout) => dropout.apply(&x)?,
+            None => x,
+        };
+        let low = (product(&input, &self.a, None, fused)? * self.scale)?;
         let y = (y.to_dtype(DType::F32)? + product(&low, &self.b, None, fused)?)?;
         let y = match self.factor(weight)? {
             Some(factor) => y.broadcast_mul(&factor)?,

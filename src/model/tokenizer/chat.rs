@@ -36,6 +36,7 @@ impl Message {
 /// A model's chat template, parsed.
 pub(super) struct ChatTemplate {
     environment: Environment<'static>,
+    source: String,
     named: std::collections::BTreeMap<String, String>,
 }
 
@@ -56,7 +57,12 @@ impl ChatTemplate {
         environment.add_template_owned("chat", mark_free(&template)).map_err(|error| {
             Error::new(format!("the chat template does not parse: {}", described(&error)))
         })?;
-        Ok(Self { environment, named: special.named.clone() })
+        Ok(Self { environment, source: template, named: special.named.clone() })
+    }
+
+    /// The template as it was given.
+    pub fn source(&self) -> &str {
+        &self.source
     }
 
     /// Renders a conversation.

@@ -3,6 +3,8 @@
 pub mod chat;
 mod gguf;
 mod hf;
+mod learn;
+mod save;
 mod special;
 
 use tokenizers::tokenizer::Tokenizer as Backend;
@@ -10,6 +12,7 @@ use tokenizers::tokenizer::Tokenizer as Backend;
 use self::chat::ChatTemplate;
 pub use self::chat::Message;
 pub use self::hf::Files;
+pub use self::learn::LearnOptions;
 use self::special::Special;
 use super::weights::gguf::Metadata;
 use crate::error::{Error, Result};

@@ -25,6 +25,7 @@ pub struct FileBytes {
 enum Data {
     Mapped(Arc<Mmap>),
     Static(&'static [u8]),
+    Made(Arc<[u8]>),
 }
 
 impl FileBytes {
@@ -49,6 +50,11 @@ impl FileBytes {
     /// Bytes that are part of the program.
     pub fn embedded(name: &str, bytes: &'static [u8]) -> Self {
         Self { name: name.into(), data: Data::Static(bytes) }
+    }
+
+    /// Bytes that were made in memory.
+    pub fn made(name: &str, bytes: Vec<u8>) -> Self {
+        Self { name: name.into(), data: Data::Made(bytes.into()) }
     }
 
     /// The path, or the embedded name.
@@ -92,6 +98,7 @@ impl Deref for FileBytes {
         match &self.data {
             Data::Mapped(map) => map,
             Data::Static(bytes) => bytes,
+            Data::Made(bytes) => bytes,
         }
     }
 }

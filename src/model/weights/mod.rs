@@ -14,6 +14,7 @@ mod names;
 mod plan;
 pub mod safetensors;
 pub mod store;
+pub mod write;
 
 use std::collections::HashMap;
 

@@ -86,6 +86,7 @@ mod prompt;
 mod stats;
 mod sweep;
 mod tensor;
+mod train;
 
 use rhai::Module;
 use rhai::plugin::ModuleManifest;
@@ -121,6 +122,7 @@ pub static ROOMS: &[&Room] = &[
     &lora::ROOM,
     &interp::ROOM,
     &sweep::ROOM,
+    &train::ROOM,
     &frame::ROOM,
     &stats::ROOM,
     &plot::ROOM,

@@ -1,0 +1,98 @@
+//! Fresh models and tokenizers.
+
+use rhai::plugin::*;
+
+use crate::script::value::script_value;
+
+script_value!(TokenizerValue: "a tokenizer");
+
+/// A tokenizer that a script has learned. Cheap to copy.
+#[derive(Clone)]
+pub struct TokenizerValue(std::sync::Arc<crate::model::tokenizer::Tokenizer>);
+
+#[export_module(manifest)]
+pub mod fresh_models {
+    use serde_json::Value;
+
+    use crate::model::tokenizer::{LearnOptions, Tokenizer as Core};
+    use crate::script::bind::prelude::*;
+    use crate::train::fresh::{FreshOptions, fresh};
+
+    /// A language model.
+    pub type Model = crate::model::Model;
+    /// A tokenizer without a model.
+    pub type Tokenizer = super::TokenizerValue;
+
+    /// Learns a tokenizer from an array of texts, of Gemma's kind: byte-pair merges inside words, spaces with the
+    /// word behind them, digits alone, 256 byte tokens for what the vocabulary lacks, and the special tokens
+    /// `<pad>`, `<eos>`, `<bos>`, `<unk>`, `<start_of_turn>`, `<end_of_turn>`.
+    ///
+    /// Options: `vocab_size` (required), `min_frequency` (2: a merge must occur so often), `chat_template` (Jinja).
+    ///
+    /// Errors: texts that do not fill the vocabulary.
+    #[rhai_fn(return_raw)]
+    pub fn learn_tokenizer(texts: Array, options: Map) -> ScriptResult<Tokenizer> {
+        let mut options = Options::of("learn_tokenizer", options);
+        let learn = LearnOptions {
+            vocab_size: options.required("vocab_size")?,
+            min_frequency: options.get("min_frequency", 2u64)?,
+            chat_template: options.maybe("chat_template")?,
+        };
+        options.finish()?;
+        let texts = argument::<Vec<String>>("learn_tokenizer", "texts", &texts.into())?;
+        Ok(super::TokenizerValue(Core::learn(&texts, &learn)?.into()))
+    }
+
+    /// The tokenizer of a model.
+    #[rhai_fn(get = "tokenizer")]
+    pub fn tokenizer(model: Model) -> Tokenizer {
+        super::TokenizerValue(model.shared_tokenizer())
+    }
+
+    /// Tokens of a tokenizer.
+    #[rhai_fn(get = "vocab_size")]
+    pub fn vocab_size(tokenizer: Tokenizer) -> i64 {
+        tokenizer.0.vocab_size() as i64
+    }
+
+    /// One line about a tokenizer.
+    #[rhai_fn(name = "to_string", name = "to_debug")]
+    pub fn tokenizer_to_string(tokenizer: Tokenizer) -> String {
+        format!("tokenizer of {} tokens", tokenizer.0.vocab_size())
+    }
+
+    /// A model of random weights. `config` is a map of what a `config.json` says, in transformers' names:
+    /// `model_type` ("gemma2", "llama", …), `hidden_size`, `num_hidden_layers`, `num_attention_heads`, `vocab_size`, ….
+    ///
+    /// Options: `deviation` (0.02, of matrices and embeddings), `scale_residual` (true: what layers add
+    /// starts smaller by 1/√(2 · layers)), `seed` (the run's), `name` ("new").
+    #[rhai_fn(return_raw)]
+    pub fn new_model(
+        call: NativeCallContext,
+        config: Map,
+        tokenizer: Tokenizer,
+        options: Map,
+    ) -> ScriptResult<Model> {
+        let mut options = Options::of("new_model", options);
+        let default = FreshOptions::default();
+        let read = FreshOptions {
+            deviation: options.get("deviation", default.deviation)?,
+            scale_residual: options.get("scale_residual", default.scale_residual)?,
+            seed: options.get("seed", Context::of(&call)?.seed())?,
+        };
+        let name = options.get("name", "new".to_owned())?;
+        options.finish()?;
+        let config = rhai::serde::from_dynamic::<Value>(&config.into())
+            .map_err(|_| Error::new("new_model: the config holds something that a config.json cannot"))?;
+        Ok(fresh(&config, tokenizer.0, &name, read)?)
+    }
+
+    #[rhai_fn(name = "new_model", return_raw)]
+    pub fn new_model_plainly(
+        call: NativeCallContext,
+        config: Map,
+        tokenizer: Tokenizer,
+    ) -> ScriptResult<Model> {
+        new_model(call, config, tokenizer, Map::new())
+    }
+}

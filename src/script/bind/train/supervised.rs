@@ -1,0 +1,151 @@
+//! Supervised training, as scripts see it.
+
+use rhai::plugin::*;
+
+use super::Shared;
+use crate::script::value::script_value;
+
+/// A trainer that a script holds.
+pub type TrainerValue = Shared<crate::train::Trainer>;
+
+script_value!(TrainerValue: "a trainer");
+
+#[export_module(manifest)]
+pub mod trainers {
+    use crate::script::bind::prelude::*;
+    use crate::script::bind::train::{changed, examples, map, options, state_from_json, state_to_json};
+    use crate::tensor::NamedTensor;
+    use crate::train::trainer::{Stepped, Trainer as Core};
+
+    /// Something to train.
+    pub type Trainable = crate::train::Trainable;
+    /// Takes supervised steps. Copies share its state.
+    pub type Trainer = super::TrainerValue;
+
+    /// A trainer of what is trained.
+    ///
+    /// Options: `lr` (1e-4), `optimizer` ("adamw" or "sgd"), `betas` ([0.9, 0.999]), `eps` (1e-8), `weight_decay`
+    /// (0.01; 0 for sgd), `momentum` (0, of sgd), `schedule` ("constant", "linear" or "cosine": down to 0 at the
+    /// last step), `warmup` (0 steps), `steps` (the whole number of steps, for a rate that falls), `clip` (largest
+    /// norm of all gradients), `accumulate` (1: parts that a batch is run in, for less memory), `seed` (the
+    /// run's, of dropout).
+    #[rhai_fn(return_raw)]
+    pub fn trainer(call: NativeCallContext, trainable: Trainable, options: Map) -> ScriptResult<Trainer> {
+        let options = options::trainer(options, Context::of(&call)?.seed())?;
+        Ok(std::rc::Rc::new(std::cell::RefCell::new(Core::new(trainable, options)?)))
+    }
+
+    #[rhai_fn(name = "trainer", return_raw)]
+    pub fn trainer_plainly(call: NativeCallContext, trainable: Trainable) -> ScriptResult<Trainer> {
+        trainer(call, trainable, Map::new())
+    }
+
+    /// One step on a batch of examples: strings, of which every token counts, or maps with `prompt` and
+    /// `completion`, of which the completion's tokens count, or maps with `tokens` (ids) and `from` (the first that
+    /// counts). The loss is the mean next-token cross-entropy over the tokens that count, in nats.
+    ///
+    /// Gives a map with `loss` (before the step), `norm` (of the gradients, before clipping), `lr`, `step` and
+    /// `tokens`. Where the loss or a gradient is not finite there is an error and nothing has changed.
+    #[rhai_fn(name = "step", return_raw)]
+    pub fn step_examples(trainer: Trainer, batch: Array) -> ScriptResult<Map> {
+        let stepped = changed(&trainer, |trainer| {
+            let examples = examples::examples(trainer.trainable().reference(), &batch)?;
+            trainer.cross_entropy(&examples)
+        })?;
+        Ok(told(stepped))
+    }
+
+    /// One step of direct preference optimisation on maps with `prompt`, `chosen` and `rejected`; the
+    /// reference is the model before training. Gives the map of `step`, with `chosen_reward`,
+    /// `rejected_reward` and `accuracy` besides.
+    ///
+    /// Options: `beta` (0.1).
+    #[rhai_fn(return_raw)]
+    pub fn step_preferences(trainer: Trainer, pairs: Array, options: Map) -> ScriptResult<Map> {
+        let mut options = Options::of("step_preferences", options);
+        let beta = options.get("beta", 0.1)?;
+        options.finish()?;
+        let stepped = changed(&trainer, |trainer| {
+            let pairs = examples::pairs(trainer.trainable().reference(), &pairs)?;
+            trainer.preference(&pairs, beta)
+        })?;
+        Ok(told(stepped))
+    }
+
+    #[rhai_fn(name = "step_preferences", return_raw)]
+    pub fn step_preferences_plainly(trainer: Trainer, pairs: Array) -> ScriptResult<Map> {
+        step_preferences(trainer, pairs, Map::new())
+    }
+
+    /// One step down a loss of your own: a closure that is given the model as it is trained and returns a
+    /// tensor of one number, made from the model's outputs with tensor operations:
+    /// `trainer.step(|model| (model.run(prompts).logits - wanted).sqr().mean())`.
+    #[rhai_fn(name = "step", return_raw)]
+    pub fn step_closure(call: NativeCallContext, trainer: Trainer, loss: FnPtr) -> ScriptResult<Map> {
+        let callbacks = Callbacks::new(&call);
+        let result = changed(&trainer, |trainer| {
+            trainer.custom(|model| {
+                Ok(callbacks.call::<NamedTensor>(&loss, (model.clone(),))?.into_tensor())
+            })
+        });
+        Ok(told(callbacks.settle(result)?))
+    }
+
+    /// Steps taken.
+    #[rhai_fn(get = "steps")]
+    pub fn steps(trainer: Trainer) -> i64 {
+        trainer.borrow().n_steps() as i64
+    }
+
+    /// What is trained.
+    #[rhai_fn(get = "trainable")]
+    pub fn trained(trainer: Trainer) -> Trainable {
+        trainer.borrow().trainable().clone()
+    }
+
+    /// Writes a checkpoint into the output folder, in place of the one before: everything that a training
+    /// goes on from, bit for bit. `state` is a map of what the script itself needs to go on.
+    #[rhai_fn(name = "save_checkpoint", return_raw)]
+    pub fn save_checkpoint_with(
+        call: NativeCallContext,
+        trainer: Trainer,
+        file: &str,
+        state: Map,
+    ) -> ScriptResult<()> {
+        let path = Context::of(&call)?.output_path(file)?;
+        Ok(trainer.borrow().save(&path, state_to_json(&state)?)?)
+    }
+
+    #[rhai_fn(name = "save_checkpoint", return_raw)]
+    pub fn save_checkpoint(call: NativeCallContext, trainer: Trainer, file: &str) -> ScriptResult<()> {
+        save_checkpoint_with(call, trainer, file, Map::new())
+    }
+
+    /// Goes on from a checkpoint in the output folder, where there is one: gives the script's own state, or ()
+    /// where there is none.
+    ///
+    /// Errors: a checkpoint of other options or of something else that was trained.
+    #[rhai_fn(return_raw)]
+    pub fn resume(call: NativeCallContext, trainer: Trainer, file: &str) -> ScriptResult<Dynamic> {
+        let path = Context::of(&call)?.run().folder().join(file);
+        Ok(state_from_json(changed(&trainer, |trainer| trainer.resume(&path))?)?)
+    }
+
+    /// One line about a trainer.
+    #[rhai_fn(name = "to_string", name = "to_debug")]
+    pub fn trainer_to_string(trainer: Trainer) -> String {
+        match trainer.try_borrow() {
+            Ok(trainer) => format!("trainer at step {} of {}", trainer.n_steps(), trainer.trainable().describe()),
+            Err(_) => "trainer in the middle of a step".to_owned(),
+        }
+    }
+
+    fn told(stepped: Stepped) -> Map {
+        let mut map = map(stepped.more);
+        map.insert("loss".into(), stepped.loss.into());
+        map.insert("norm".into(), stepped.norm.into());
+        map.insert("lr".into(), stepped.rate.into());
+        map.insert("step".into(), (stepped.step as i64).into());
+        map
+    }
+}

@@ -1,0 +1,160 @@
+//! What is trained, as scripts see it.
+
+use rhai::plugin::*;
+
+use crate::script::value::script_value;
+
+script_value!(crate::train::Trainable: "something to train");
+
+#[export_module(manifest)]
+pub mod trainables {
+    use candle_core::DType;
+
+    use crate::device;
+    use crate::frame::{Column, Frame as Table};
+    use crate::lora::config;
+    use crate::script::bind::prelude::*;
+    use crate::script::bind::train::options;
+    use crate::train;
+
+    /// A language model.
+    pub type Model = crate::model::Model;
+    /// An adapter.
+    pub type Adapter = crate::lora::Adapter;
+    /// A table.
+    pub type Frame = crate::frame::Frame;
+    /// A model of which some tensors are trained: an adapter beside a frozen base, or all weights. Copies share
+    /// what is trained.
+    pub type Trainable = crate::train::Trainable;
+
+    /// A fresh adapter (LoRA) to be trained beside the model's frozen weights. At first it changes nothing.
+    ///
+    /// Options: `rank` (64), `alpha` (32: the change is scaled by alpha / rank), `dropout` (0: share of its
+    /// inputs left out at random in supervised steps), `targets` ("all-linear", an array of module names such
+    /// as ["q_proj", "v_proj"], or a regular expression on whole names), `exclude` (the same), `layers` (an array or
+    /// a range such as 11..=23), `parts` (a part as `keep` takes it, such as "L11-L23_MLP", or an array),
+    /// `seed` (the run's), `name` ("adapter").
+    ///
+    /// Errors: targets that fit no module list the model's modules.
+    #[rhai_fn(return_raw)]
+    pub fn lora(call: NativeCallContext, model: Model, options: Map) -> ScriptResult<Trainable> {
+        let options = options::lora(options, Context::of(&call)?.seed())?;
+        Ok(train::lora::fresh(&model, options)?)
+    }
+
+    #[rhai_fn(name = "lora", return_raw)]
+    pub fn lora_plainly(call: NativeCallContext, model: Model) -> ScriptResult<Trainable> {
+        lora(call, model, Map::new())
+    }
+
+    /// An adapter that exists already, to be trained on beside a model's frozen weights. The adapter itself
+    /// stays as it is.
+    #[rhai_fn(return_raw)]
+    pub fn trainable(model: Model, adapter: Adapter) -> ScriptResult<Trainable> {
+        Ok(Trainable::adapter(&model, &adapter)?)
+    }
+
+    /// All weights of a model, to be trained. The model itself stays as it is. Wants float32.
+    #[rhai_fn(name = "trainable", return_raw)]
+    pub fn trainable_weights(model: Model) -> ScriptResult<Trainable> {
+        Ok(Trainable::full(&model)?)
+    }
+
+    /// The model as it is now, for everything that models can do; later steps leave it as it is.
+    #[rhai_fn(get = "model", return_raw)]
+    pub fn model(trainable: Trainable) -> ScriptResult<Model> {
+        Ok(trainable.model()?)
+    }
+
+    /// The model as it was before training: with the adapter off.
+    #[rhai_fn(get = "reference")]
+    pub fn reference(trainable: Trainable) -> Model {
+        trainable.reference().clone()
+    }
+
+    /// The adapter as it is now; later steps leave it as it is.
+    ///
+    /// Errors: where all weights are trained.
+    #[rhai_fn(name = "current_adapter", return_raw)]
+    pub fn current_adapter(trainable: Trainable) -> ScriptResult<Adapter> {
+        Ok(trainable.current_adapter()?)
+    }
+
+    /// Numbers that are trained.
+    #[rhai_fn(get = "n_parameters")]
+    pub fn n_parameters(trainable: Trainable) -> i64 {
+        trainable.n_parameters() as i64
+    }
+
+    /// The share of all numbers, the base's and those beside it, that is trained: 0 to 1.
+    #[rhai_fn(get = "share")]
+    pub fn share(trainable: Trainable) -> f64 {
+        trainable.share()
+    }
+
+    /// What is trained, tensor by tensor: a frame with `name`, `shape`, `n` (numbers) and `norm`
+    /// (root of the sum of squares, as it is now).
+    #[rhai_fn(return_raw)]
+    pub fn parameters(trainable: Trainable) -> ScriptResult<Frame> {
+        let parameters = trainable.parameters();
+        let norms = parameters
+            .iter()
+            .map(|p| Ok(f64::from(p.var.as_detached_tensor().sqr()?.sum_all()?.to_scalar::<f32>()?).sqrt()))
+            .collect::<crate::Result<Vec<f64>>>()?;
+        Ok(Table::new([
+            ("name", Column::texts(parameters.iter().map(|p| p.name.clone()))),
+            ("shape", Column::texts(parameters.iter().map(|p| format!("{:?}", p.var.dims())))),
+            ("n", Column::ints(parameters.iter().map(|p| p.var.elem_count() as i64))),
+            ("norm", Column::floats(norms)),
+        ])?)
+    }
+
+    /// One line: what is trained, how many numbers, and what share of all.
+    #[rhai_fn(name = "to_string", name = "to_debug")]
+    pub fn trainable_to_string(trainable: Trainable) -> String {
+        trainable.describe()
+    }
+
+    /// Writes a model into a folder of the output folder, as transformers does: `config.json`, the tokenizer's files,
+    /// `model.safetensors`. `load_model` opens it.
+    ///
+    /// Options: `dtype` ("f32", "bf16", "f16"; what the weights are stored as).
+    ///
+    /// Errors: a model with an adapter beside it, or from a GGUF file.
+    #[rhai_fn(name = "save", return_raw)]
+    pub fn save_model(call: NativeCallContext, model: Model, folder: &str, options: Map) -> ScriptResult<()> {
+        let mut options = Options::of("save", options);
+        let dtype = device::dtype(&options.get("dtype", DType::F32.as_str().to_owned())?)?;
+        options.finish()?;
+        let context = Context::of(&call)?;
+        let file = context.output_path(&format!("{folder}/config.json"))?;
+        for name in ["model.safetensors", "tokenizer.json", "tokenizer_config.json", "generation_config.json"] {
+            context.output_path(&format!("{folder}/{name}"))?;
+        }
+        Ok(model.save(file.parent().unwrap_or(context.run().folder()), dtype)?)
+    }
+
+    #[rhai_fn(name = "save", return_raw)]
+    pub fn save_model_plainly(call: NativeCallContext, model: Model, folder: &str) -> ScriptResult<()> {
+        save_model(call, model, folder, Map::new())
+    }
+
+    /// Writes an adapter as peft does, in a number format of its own: see `save`.
+    ///
+    /// Options: `dtype` ("f32", "bf16", "f16").
+    #[rhai_fn(name = "save", return_raw)]
+    pub fn save_adapter_as(
+        call: NativeCallContext,
+        adapter: Adapter,
+        folder: &str,
+        options: Map,
+    ) -> ScriptResult<()> {
+        let mut options = Options::of("save", options);
+        let dtype = device::dtype(&options.get("dtype", DType::F32.as_str().to_owned())?)?;
+        options.finish()?;
+        let context = Context::of(&call)?;
+        let file = context.output_path(&format!("{folder}/{}", config::FILE))?;
+        context.output_path(&format!("{folder}/{}", crate::lora::files::WEIGHTS))?;
+        Ok(adapter.save_as(file.parent().unwrap_or(context.run().folder()), dtype)?)
+    }
+}

@@ -1,0 +1,77 @@
+//! The log of a training: a table that grows, on disk as well, and a line that says where it stands.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::error::Result;
+use crate::frame::{Cell, Frame};
+use crate::progress::{self, Bar};
+
+/// Rows of named numbers, one a step.
+pub struct TrainingLog {
+    rows: Vec<Vec<(String, Cell)>>,
+    path: Option<PathBuf>,
+    bar: Bar,
+    last: Instant,
+}
+
+impl TrainingLog {
+    /// An empty log, kept as a CSV file where there is a path. `steps` is how many rows are to come.
+    pub fn new(path: Option<PathBuf>, steps: u64) -> Self {
+        Self { rows: Vec::new(), path, bar: progress::bar("training", steps), last: Instant::now() }
+    }
+
+    /// Adds a row, with the `seconds` since the last one, and writes the file anew, whole. The first few
+    /// numbers are shown beside the bar.
+    ///
+    /// # Errors
+    /// Values of different kinds in one column; the file cannot be written.
+    pub fn record(&mut self, row: Vec<(String, Cell)>) -> Result<()> {
+        let seconds = self.last.elapsed().as_secs_f64();
+        self.last = Instant::now();
+        self.bar.say(&line(&row));
+        let mut row = row;
+        if !row.iter().any(|(name, _)| name == "seconds") {
+            row.push(("seconds".to_owned(), Cell::Float(seconds)));
+        }
+        self.rows.push(row);
+        self.bar.advance(1);
+        if let Some(path) = &self.path {
+            self.frame()?.write_csv(path)?;
+        }
+        Ok(())
+    }
+
+    /// Puts rows of an earlier part of the training in front, as one goes on from a checkpoint.
+    pub fn go_on_from(&mut self, rows: Vec<Vec<(String, Cell)>>) {
+        self.bar.advance(rows.len() as u64);
+        self.rows.splice(..0, rows);
+    }
+
+    /// All rows so far.
+    pub fn rows(&self) -> &[Vec<(String, Cell)>] {
+        &self.rows
+    }
+
+    /// The table so far.
+    ///
+    /// # Errors
+    /// Values of different kinds in one column.
+    pub fn frame(&self) -> Result<Frame> {
+        Frame::from_rows(&self.rows)
+    }
+}
+
+/// A few numbers of a row, for a person.
+fn line(row: &[(String, Cell)]) -> String {
+    const SHOWN: usize = 6;
+    let shown = row.iter().filter_map(|(name, cell)| {
+        let short = name.rsplit('/').next().unwrap_or(name);
+        match cell {
+            Cell::Int(value) => Some(format!("{short} {value}")),
+            Cell::Float(value) => Some(format!("{short} {value:.3}")),
+            _ => None,
+        }
+    });
+    shown.take(SHOWN).collect::<Vec<_>>().join("  ")
+}
