@@ -23,6 +23,8 @@ pub mod tokenizer;
 pub mod tree;
 pub mod weights;
 
+pub use self::kernels::log_prob::log_prob;
+
 use std::sync::Arc;
 
 use self::decoder::Decoder;
