@@ -151,12 +151,12 @@ fn a_cache_of_keys_and_values_changes_nothing() {
 }
 
 #[test]
-fn operations_with_a_backward_give_the_same_numbers() {
+fn plain_operations_give_the_same_numbers() {
     each_family(|name, decoder, reference| {
         let tree = TokenTree::shared(&reference.sequences).unwrap();
         let fused = logits(decoder, &tree);
         let mut tap = NoTap;
-        let pass = Pass { differentiable: true, ..Pass::new(&mut tap, Read::All) };
+        let pass = Pass { plain: true, ..Pass::new(&mut tap, Read::All) };
         let plain = decoder.forward(&tree, pass).unwrap().logits.unwrap();
         let distance = distance(&fused, &plain);
         assert!(distance <= rounding(&plain), "{name}: fused and plain differ by {distance}");

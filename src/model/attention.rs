@@ -1,8 +1,8 @@
 //! Attention: z = softmax(cap(scale · q·kᵀ) + mask) · v per head, then W_O.
 //!
 //! Two ways to the same z. The fused one goes through the tree and never holds the scores. The plain one
-//! holds them as [batch, head, query, key]: it is taken where a tap wants them, where a gradient is
-//! wanted, and on other devices and dtypes.
+//! holds them as [batch, head, query, key]: it is taken where a tap wants them, where plain operations are
+//! asked for, and on other devices and dtypes. Both have a backward.
 
 use std::sync::Arc;
 

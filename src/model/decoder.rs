@@ -7,6 +7,7 @@ use candle_core::{DType, Device, Tensor};
 use super::attention::Attention;
 use super::block::Block;
 use super::config::{ArchConfig, NormConfig};
+use super::kernels;
 use super::kv::KvCache;
 use super::linear::Linear;
 use super::mlp::Mlp;
@@ -37,10 +38,20 @@ pub struct Decoder {
 pub struct Output {
     /// The logits that were asked for, in float32; see [`Read`] for the shapes.
     pub logits: Option<Tensor>,
+    /// What the unembedding multiplied: the normed residual at the same places, [.., d_model] in the weights'
+    /// dtype; where the [`Pass`] keeps it and logits are read.
+    pub normed: Option<Tensor>,
+}
+
+impl Output {
+    const NOTHING: Self = Self { logits: None, normed: None };
 }
 
 impl Decoder {
     /// A decoder from its configuration and weights.
+    ///
+    /// Weights that are trained (candle's `Var`s) stay tracked. A family that adds an offset to its norms'
+    /// weights gets the sum here: such a decoder is made anew after each step of training.
     ///
     /// # Errors
     /// Where a weight is missing.
@@ -133,14 +144,14 @@ impl Decoder {
         pass: Pass,
     ) -> Result<Output> {
         self.check(tree, first_node)?;
-        let Pass { tap, read, stop_at_layer, differentiable } = pass;
-        let mut stage = Stage::new(&self.config, tree, first_node, tap, differentiable, self.device());
+        let Pass { tap, read, stop_at_layer, plain, keep_normed } = pass;
+        let mut stage = Stage::new(&self.config, tree, first_node, tap, plain, self.device());
 
         let mut resid = self.embed(tree, first_node, &mut stage)?;
         let mut bar = progress::bar("running layers", stop_at_layer.unwrap_or(self.blocks.len()) as u64);
         for (layer, block) in self.blocks.iter().enumerate() {
             if stop_at_layer.is_some_and(|stop| layer >= stop) {
-                return Ok(Output { logits: None });
+                return Ok(Output::NOTHING);
             }
             interrupt::check()?;
             let kv = kv.as_deref_mut().map(|kv| &mut kv.layers[layer]);
@@ -148,9 +159,9 @@ impl Decoder {
             bar.advance(1);
         }
         if stop_at_layer.is_some() {
-            return Ok(Output { logits: None });
+            return Ok(Output::NOTHING);
         }
-        self.read(resid, read, &mut stage)
+        self.read(resid, read, keep_normed, &mut stage)
     }
 
     /// Token embeddings, with positions where they are learned: [node, d_model].
@@ -169,7 +180,7 @@ impl Decoder {
     }
 
     /// The logits that `read` asks for, from the last residual [node, d_model].
-    fn read(&self, resid: Tensor, read: Read, stage: &mut Stage) -> Result<Output> {
+    fn read(&self, resid: Tensor, read: Read, keep_normed: bool, stage: &mut Stage) -> Result<Output> {
         let grid = stage.grid().clone();
         let cells = match read {
             Read::All => None,
@@ -187,7 +198,7 @@ impl Decoder {
         let final_sites = [Site::global(Point::LnFinalScale), Site::global(Point::LnFinalNormalized)];
         let is_seen = final_sites.iter().any(|site| stage.wants(site));
         if cells.as_ref().is_some_and(Vec::is_empty) && !is_seen {
-            return Ok(Output { logits: None });
+            return Ok(Output::NOTHING);
         }
         let nodes = cells
             .as_ref()
@@ -209,25 +220,27 @@ impl Decoder {
         };
         let x = self.ln_final.forward_at(&resid, None, NormSites::FINAL, stage)?;
         let x = match nodes {
-            Some(nodes) if nodes.is_empty() => return Ok(Output { logits: None }),
+            Some(nodes) if nodes.is_empty() => return Ok(Output::NOTHING),
             Some(nodes) => x.index_select(&Tensor::new(nodes, self.device())?, 0)?,
             None => x,
         };
         let logits = self.unembed(&x, stage.is_fused())?;
-        let logits = if cells.is_none() { grid.pad(&logits)? } else { logits };
-        Ok(Output { logits: Some(logits) })
+        let placed = |value: Tensor| if cells.is_none() { grid.pad(&value) } else { Ok(value) };
+        let normed = if keep_normed { Some(placed(x)?) } else { None };
+        Ok(Output { logits: Some(placed(logits)?), normed })
     }
 
     /// Logits [n, d_vocab] in float32 of normed residuals [n, d_model], soft-capped where the family does;
-    /// `fused` where no gradient is wanted.
+    /// `fused` where kernels may be taken.
     pub fn unembed(&self, normed: &Tensor, fused: bool) -> Result<Tensor> {
-        self.softcapped(&self.unembed.forward(normed, fused)?)
+        self.softcapped(&self.unembed.forward(normed, fused)?, fused)
     }
 
     /// Logits as the family leaves them, in float32.
-    pub(crate) fn softcapped(&self, logits: &Tensor) -> Result<Tensor> {
+    pub(crate) fn softcapped(&self, logits: &Tensor, fused: bool) -> Result<Tensor> {
         let logits = logits.to_dtype(DType::F32)?;
         Ok(match self.config.final_softcap {
+            Some(cap) if fused && kernels::apply_to(&[&logits]) => kernels::softcap::softcap(&logits, cap)?,
             Some(cap) => ((logits / cap)?.tanh()? * cap)?,
             None => logits,
         })

@@ -23,7 +23,7 @@ impl Linear {
         Self { weight, bias, side: None }
     }
 
-    /// [node, in] to [node, out]; `fused` where no gradient is wanted.
+    /// [node, in] to [node, out]; `fused` where a kernel may be taken.
     pub fn forward(&self, x: &Tensor, fused: bool) -> Result<Tensor> {
         let Some(side) = &self.side else { return product(x, &self.weight, self.bias.as_ref(), fused) };
         let y = product(x, &self.weight, None, fused)?;
@@ -44,7 +44,7 @@ impl Linear {
     }
 }
 
-/// `x` [node, in] · `weight` [out, in]ᵀ + `bias` [out]; `fused` where no gradient is wanted.
+/// `x` [node, in] · `weight` [out, in]ᵀ + `bias` [out]; `fused` where a kernel may be taken.
 pub(super) fn product(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, fused: bool) -> Result<Tensor> {
     if fused && kernels::apply_to(&[x, weight]) {
         return Ok(kernels::linear::linear(x, weight, bias)?);

@@ -24,6 +24,8 @@ pub mod tokenizer;
 pub mod tree;
 pub mod weights;
 
+pub use self::kernels::log_prob::log_prob;
+
 use std::sync::Arc;
 
 use serde_json::Value;

@@ -69,7 +69,7 @@ impl Norm {
         self.weigh(&value, x.dtype())
     }
 
-    /// The norm of `x` [.., width]; `fused` where no gradient is wanted.
+    /// The norm of `x` [.., width]; `fused` where a kernel may be taken.
     pub fn forward(&self, x: &Tensor, fused: bool) -> Result<Tensor> {
         if fused && self.kind == NormKind::Rms && kernels::apply_to(&[x]) {
             return Ok(kernels::rms_norm::rms_norm(x, &self.weight, self.eps)?);

@@ -34,14 +34,16 @@ pub struct Pass<'a> {
     pub read: Read,
     /// Blocks from this one on are not run, and no logits computed.
     pub stop_at_layer: Option<usize>,
-    /// Only operations that have a backward.
-    pub differentiable: bool,
+    /// Plain operations alone, none of [`kernels`](super::kernels): what those are held to.
+    pub plain: bool,
+    /// Gives the final normed residual where logits are read too: [`Output::normed`](super::decoder::Output).
+    pub keep_normed: bool,
 }
 
 impl<'a> Pass<'a> {
     /// A whole forward that reads `read`, seen by `tap`.
     pub fn new(tap: &'a mut dyn Tap, read: Read) -> Self {
-        Self { tap, read, stop_at_layer: None, differentiable: false }
+        Self { tap, read, stop_at_layer: None, plain: false, keep_normed: false }
     }
 
     /// Stops before block `layer`.
@@ -54,7 +56,7 @@ impl<'a> Pass<'a> {
 /// What the blocks of a running forward share.
 pub(super) struct Stage<'a> {
     tap: &'a mut dyn Tap,
-    differentiable: bool,
+    plain: bool,
     first_node: usize,
     /// The nodes of this pass.
     grid: Arc<Grid>,
@@ -80,7 +82,7 @@ impl<'a> Stage<'a> {
         tree: &TokenTree,
         first_node: usize,
         tap: &'a mut dyn Tap,
-        differentiable: bool,
+        plain: bool,
         device: &Device,
     ) -> Self {
         let grid = Arc::new(Grid::new(tree, first_node));
@@ -90,7 +92,7 @@ impl<'a> Stage<'a> {
         };
         Self {
             tap,
-            differentiable,
+            plain,
             first_node,
             grid,
             whole_grid,
@@ -108,9 +110,9 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// True where fused operations, which have no backward, may be taken.
+    /// True where fused operations may be taken.
     pub fn is_fused(&self) -> bool {
-        !self.differentiable
+        !self.plain
     }
 
     pub fn wants(&self, site: &Site) -> bool {

@@ -36,7 +36,7 @@ impl RopeTable {
         Ok(Self { cos: self.cos.index_select(nodes, 0)?, sin: self.sin.index_select(nodes, 0)? })
     }
 
-    /// Rotates the leading dimensions of `x` [node, head, d_head]; `fused` where no gradient is wanted.
+    /// Rotates the leading dimensions of `x` [node, head, d_head]; `fused` where a kernel may be taken.
     pub fn rotate(&self, x: &Tensor, fused: bool) -> Result<Tensor> {
         if fused && kernels::apply_to(&[x]) {
             return Ok(kernels::rope::rope(x, &self.cos, &self.sin)?);

@@ -147,7 +147,7 @@ impl SidePath {
     }
 
     /// Adds the path to `y` = x · Wᵀ [node, out], without the bias; `x` is [node, in], `weight` W [out, in].
-    /// The sum is float32 and then rounded to y's dtype. `fused` where no gradient is wanted.
+    /// The sum is float32 and then rounded to y's dtype. `fused` where kernels may be taken.
     pub fn apply(&self, y: Tensor, x: &Tensor, weight: &Tensor, fused: bool) -> Result<Tensor> {
         let dtype = y.dtype();
         let x = x.to_dtype(DType::F32)?;

@@ -87,7 +87,7 @@ pub(super) fn run_plain(plan: &Plan, tap: &mut dyn Tap, read: Read) -> Result<()
 
 /// A forward of plain operations throughout: no fused kernel, and none of its faults.
 fn plain(tap: &mut dyn Tap, read: Read) -> Pass<'_> {
-    Pass { differentiable: true, ..Pass::new(tap, read) }
+    Pass { plain: true, ..Pass::new(tap, read) }
 }
 
 /// Patches parts at some places.

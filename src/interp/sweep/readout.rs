@@ -85,7 +85,7 @@ impl<'a> Readout<'a> {
 
     fn chosen(&self, decoder: &Decoder, normed: &Tensor, cells: &[Cell]) -> Result<Vec<Found>> {
         let Some(chosen) = self.chosen.as_ref().filter(|_| !cells.is_empty()) else { return Ok(Vec::new()) };
-        let logits = decoder.softcapped(&chosen.forward(&select(normed, cells)?, true)?)?;
+        let logits = decoder.softcapped(&chosen.forward(&select(normed, cells)?, true)?, true)?;
         let logits: Vec<Vec<f32>> = logits.to_vec2()?;
         let rows = cells.iter().zip(logits).map(|(&(variant, read, _), logits)| {
             (variant, read, Arc::new(Row::chosen(self.tokens.clone(), logits)))

@@ -1,4 +1,4 @@
-//! The product with a weight: `x · Wᵀ + b`.
+//! The product with a weight: `x · Wᵀ + b`, and its backward: `g · W` for x, `gᵀ · x` for W, `Σ g` for b.
 //!
 //! gemm's own division of labour splits narrow outputs badly: the output is cut into blocks here, one for
 //! each thread, each computed by one call. gemm adds up the sums of a small output in another order than
@@ -8,6 +8,8 @@
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 use gemm::{Parallelism, gemm};
 use rayon::prelude::*;
+
+use super::held;
 
 /// Columns of a block, at least: one row of them is already more than gemm's 16 × 16 small outputs.
 const MIN_COLUMNS: usize = 272;
@@ -22,8 +24,8 @@ struct Linear;
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
     match bias {
-        Some(bias) => x.apply_op3_no_bwd(&weight, &bias.contiguous()?, &Linear),
-        None => x.apply_op2_no_bwd(&weight, &Linear),
+        Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, Linear),
+        None => x.apply_op2(&weight, Linear),
     }
 }
 
@@ -40,6 +42,16 @@ impl CustomOp2 for Linear {
         wl: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         product((x, xl), (w, wl), None)
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        gradients(x, weight, gradient)
     }
 }
 
@@ -59,6 +71,25 @@ impl CustomOp3 for Linear {
     ) -> Result<(CpuStorage, Shape)> {
         product((x, xl), (w, wl), Some(super::values(bias, bias_layout)?))
     }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let (d_x, d_weight) = gradients(x, weight, gradient)?;
+        let d_bias = match bias.track_op() {
+            true => {
+                let sums = super::column_sums(held(&gradient.contiguous()?).values()?, bias.elem_count());
+                Some(Tensor::from_vec(sums, bias.shape(), bias.device())?)
+            }
+            false => None,
+        };
+        Ok((d_x, d_weight, d_bias))
+    }
 }
 
 type Argument<'a> = (&'a CpuStorage, &'a Layout);
@@ -74,16 +105,73 @@ fn product(x: Argument, weight: Argument, bias: Option<&[f32]>) -> Result<(CpuSt
     }
     let (x, weight) = (super::values(x.0, x.1)?, super::values(weight.0, weight.1)?);
     let m = x.len() / k.max(1);
+    let out = multiply(Matrix::of(x, k), Matrix::of(weight, k).transposed(), (m, n, k), bias);
+    Ok((CpuStorage::F32(out), Shape::from(dims)))
+}
+
+/// The gradients of `x` [.., in] and `weight` [out, in], from that of the product [.., out].
+fn gradients(x: &Tensor, weight: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    let gradient = gradient.contiguous()?;
+    let (xs, weights, gradients) = (held(x), held(weight), held(&gradient));
+    let (out, input) = weight.dims2()?;
+    let rows = x.elem_count() / input.max(1);
+    let gradients = Matrix::of(gradients.values()?, out);
+    let d_x = match x.track_op() {
+        true => {
+            let d_x = multiply(gradients, Matrix::of(weights.values()?, input), (rows, input, out), None);
+            Some(Tensor::from_vec(d_x, x.shape(), x.device())?)
+        }
+        false => None,
+    };
+    let d_weight = match weight.track_op() {
+        true => {
+            let xs = Matrix::of(xs.values()?, input);
+            let d_weight = multiply(gradients.transposed(), xs, (out, input, rows), None);
+            Some(Tensor::from_vec(d_weight, weight.shape(), weight.device())?)
+        }
+        false => None,
+    };
+    Ok((d_x, d_weight))
+}
+
+/// A matrix in memory.
+#[derive(Clone, Copy)]
+struct Matrix<'a> {
+    values: &'a [f32],
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// Row after row of `width` values.
+    fn of(values: &'a [f32], width: usize) -> Self {
+        Self { values, row_stride: width, column_stride: 1 }
+    }
+
+    fn transposed(self) -> Self {
+        Self { row_stride: self.column_stride, column_stride: self.row_stride, ..self }
+    }
+
+    /// Whether a matrix of this size lies inside the values.
+    fn reaches(&self, rows: usize, columns: usize) -> bool {
+        rows == 0
+            || columns == 0
+            || (rows - 1) * self.row_stride + (columns - 1) * self.column_stride < self.values.len()
+    }
+}
+
+/// `left` [m, k] · `right` [k, n] + `bias` [n], row after row.
+fn multiply(left: Matrix, right: Matrix, (m, n, k): (usize, usize, usize), bias: Option<&[f32]>) -> Vec<f32> {
+    assert!(left.reaches(m, k) && right.reaches(k, n) && bias.is_none_or(|bias| bias.len() == n));
     // SAFETY: the blocks cover all of the output.
-    let out = unsafe {
+    unsafe {
         super::filled(m * n, |out| {
             let out = Output(out.as_mut_ptr().cast());
             blocks(m, n, rayon::current_num_threads())
                 .into_par_iter()
-                .for_each(|block| block.fill(&out, x, weight, bias, n));
+                .for_each(|block| block.fill(&out, left, right, bias, (n, k)));
         })
-    };
-    Ok((CpuStorage::F32(out), Shape::from(dims)))
+    }
 }
 
 /// The output [m, n], written by blocks that do not overlap.
@@ -121,15 +209,20 @@ fn parts(count: usize, parts: usize) -> Vec<(usize, usize)> {
 }
 
 impl Block {
-    /// Computes the block: `x` [m, k] times `weight` [n, k].
+    /// Computes the block of `left` [m, k] · `right` [k, n].
     ///
     /// # Safety
-    /// `out` must reach [m, n] values, and no other block may overlap this one.
-    unsafe fn fill(self, out: &Output, x: &[f32], weight: &[f32], bias: Option<&[f32]>, n: usize) {
+    /// `out` must reach [m, n] values and the matrices their sizes; no other block may overlap this one.
+    unsafe fn fill(
+        self,
+        out: &Output,
+        left: Matrix,
+        right: Matrix,
+        bias: Option<&[f32]>,
+        (n, k): (usize, usize),
+    ) {
         let Self { row, column, rows, columns } = self;
-        let k = weight.len() / n;
-        let (x, weight) = (&x[row * k..][..rows * k], &weight[column * k..][..columns * k]);
-        // SAFETY: the block lies inside the output, as the caller promises; `x` and `weight` were cut to it.
+        // SAFETY: the block lies inside the output and its factors inside theirs, as the caller promises.
         unsafe {
             let out = out.0.add(row * n + column);
             if let Some(bias) = bias {
@@ -144,12 +237,12 @@ impl Block {
                 1,
                 n as isize,
                 bias.is_some(),
-                x.as_ptr(),
-                1,
-                k as isize,
-                weight.as_ptr(),
-                k as isize,
-                1,
+                left.values.as_ptr().wrapping_add(row * left.row_stride),
+                left.column_stride as isize,
+                left.row_stride as isize,
+                right.values.as_ptr().wrapping_add(column * right.column_stride),
+                right.column_stride as isize,
+                right.row_stride as isize,
                 1.0,
                 1.0,
                 false,
