@@ -6,7 +6,7 @@ pub mod block;
 pub mod config;
 pub mod decoder;
 pub mod generate;
-mod kernels;
+pub(crate) mod kernels;
 pub mod kv;
 pub mod linear;
 pub mod mlp;

@@ -25,7 +25,9 @@ impl Model {
         }
         let Some(config) = self.config_json() else {
             return Err(Error::new(format!("{} has no config.json to be saved with", self.reference()))
-                .hint("a GGUF file describes its model in another form; open the Hugging Face folder instead"));
+                .hint(
+                    "a GGUF file describes its model in another form; open the Hugging Face folder instead",
+                ));
         };
         let mut config = config.clone();
         if let Value::Object(fields) = &mut config {
@@ -55,7 +57,9 @@ fn transformers_name(dtype: DType) -> Result<&'static str> {
         DType::F32 => Ok("float32"),
         DType::F16 => Ok("float16"),
         DType::BF16 => Ok("bfloat16"),
-        other => Err(Error::new(format!("weights are not saved as {}", other.as_str()))
-            .hint("one of: f32, bf16, f16")),
+        other => {
+            Err(Error::new(format!("weights are not saved as {}", other.as_str()))
+                .hint("one of: f32, bf16, f16"))
+        }
     }
 }

@@ -132,7 +132,9 @@ fn parse(bytes: &[u8], kind: &str, options: &Value) -> Result<Checkpoint> {
     let mut take = |name: &str| told.get_mut(name).map(Value::take).unwrap_or_default();
     let (found_kind, found) = (take("kind"), take("options"));
     if found_kind != kind {
-        return Err(Error::new(format!("a checkpoint of a {found_kind} training, expected one of \"{kind}\"")));
+        return Err(Error::new(format!(
+            "a checkpoint of a {found_kind} training, expected one of \"{kind}\""
+        )));
     }
     if let Some(difference) = difference("", &found, options) {
         return Err(Error::new(format!("the checkpoint is of a training with other options: {difference}"))
@@ -148,7 +150,14 @@ fn parse(bytes: &[u8], kind: &str, options: &Value) -> Result<Checkpoint> {
         })
         .collect::<Result<_>>()?;
     let step = take("step").as_u64().ok_or_else(|| Error::new("the checkpoint does not say its step"))?;
-    Ok(Checkpoint { kind: kind.to_owned(), options: found, step, state: take("state"), inner: take("inner"), tensors })
+    Ok(Checkpoint {
+        kind: kind.to_owned(),
+        options: found,
+        step,
+        state: take("state"),
+        inner: take("inner"),
+        tensors,
+    })
 }
 
 /// The first place where two values differ, in words.

@@ -43,8 +43,9 @@ impl Gradients {
             let Some(gradient) = gradient else { continue };
             let square = sum_of_squares(gradient)?;
             if !square.is_finite() {
-                return Err(Error::new(format!("the gradient of {} is not finite", parameter.name))
-                    .hint("the step was not taken; a lower learning rate, clipping, or other data may help"));
+                return Err(Error::new(format!("the gradient of {} is not finite", parameter.name)).hint(
+                    "the step was not taken; a lower learning rate, clipping, or other data may help",
+                ));
             }
             total += square;
         }

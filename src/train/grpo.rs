@@ -139,7 +139,8 @@ impl Grpo {
                 .collect();
             let entropies = numbers(&new.entropies)?;
             let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-            let said = [value, numbers(&policy)?[0], numbers(&distance)?[0], mean(&is_clipped), mean(&entropies)];
+            let said =
+                [value, numbers(&policy)?[0], numbers(&distance)?[0], mean(&is_clipped), mean(&entropies)];
             sums.iter_mut().zip(said).for_each(|(sum, value)| *sum += value);
         }
         self.step += 1;

@@ -75,9 +75,8 @@ pub fn fresh(model: &Model, options: LoraOptions) -> Result<Trainable> {
             }
             let placed = sizes.place(module, layer)?;
             let bound = 1.0 / (placed.d_in as f64).sqrt();
-            let a: Vec<f32> = (0..rank * placed.d_in)
-                .map(|_| ((2.0 * random.uniform() - 1.0) * bound) as f32)
-                .collect();
+            let a: Vec<f32> =
+                (0..rank * placed.d_in).map(|_| ((2.0 * random.uniform() - 1.0) * bound) as f32).collect();
             let factors = Factors {
                 a: Tensor::from_vec(a, (rank, placed.d_in), device)?,
                 b: Tensor::zeros((placed.d_out, rank), DType::F32, device)?,
@@ -98,9 +97,9 @@ pub fn fresh(model: &Model, options: LoraOptions) -> Result<Trainable> {
     }
     // Kept as they were chosen where that says it all; otherwise by whole names.
     let targets = match (&targets.modules, &parts) {
-        (_, Some(_)) | (Selector::Regex(_), _) => {
-            Targets::exactly(modules.keys().map(|p| names.name(prefix, p.layer, &names.inner[p.index])).collect())
-        }
+        (_, Some(_)) | (Selector::Regex(_), _) => Targets::exactly(
+            modules.keys().map(|p| names.name(prefix, p.layer, &names.inner[p.index])).collect(),
+        ),
         _ => targets,
     };
     let adapter_config = AdapterConfig {

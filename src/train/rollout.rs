@@ -113,4 +113,3 @@ pub fn numbers(tensor: &Tensor) -> Result<Vec<f64>> {
 pub(super) fn flat(tensor: &Tensor) -> Result<Tensor> {
     Ok(tensor.squeeze(D::Minus1)?)
 }
-

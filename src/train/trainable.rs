@@ -228,7 +228,6 @@ pub fn restore(parameters: &[Parameter], mut values: BTreeMap<String, Tensor>) -
     }
 }
 
-
 /// Writes all weights of a trained model where [`Model::save`] does.
 ///
 /// # Errors

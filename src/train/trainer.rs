@@ -94,9 +94,8 @@ impl Trainer {
         let total = examples.iter().map(Example::counted).sum::<usize>() as f64;
         let is_dropping = self.is_dropping();
         let parts = self.parts(examples);
-        let stepped = self.update(parts.into_iter(), |model, part| {
-            loss::cross_entropy(model, part, total, is_dropping)
-        })?;
+        let stepped = self
+            .update(parts.into_iter(), |model, part| loss::cross_entropy(model, part, total, is_dropping))?;
         Ok(Stepped { more: vec![("tokens", total)], ..stepped })
     }
 
@@ -185,7 +184,8 @@ impl Trainer {
     /// # Errors
     /// The file cannot be written; what stood there before stays.
     pub fn save(&self, path: &Path, state: Value) -> Result<()> {
-        let mut checkpoint = Checkpoint::new("trainer", serde_json::to_value(self.options)?, self.step, state);
+        let mut checkpoint =
+            Checkpoint::new("trainer", serde_json::to_value(self.options)?, self.step, state);
         checkpoint.add_parameters(self.optimizer.parameters())?;
         checkpoint.add_optimizer(&self.optimizer)?;
         checkpoint.write(path)

@@ -43,7 +43,7 @@ impl Tokenizer {
     /// # Errors
     /// A vocabulary too small for the special tokens, bytes and characters, or larger than the texts can
     /// fill; a chat template that does not parse.
-    pub fn learn<S: AsRef<str>>(texts: &[S], options: &LearnOptions) -> Result<Self> {
+    pub fn learn<S: AsRef<str> + Sync>(texts: &[S], options: &LearnOptions) -> Result<Self> {
         let own = SPECIAL.len() + BYTES;
         let alphabet: Vec<char> = (33u8..127).map(char::from).chain(['▁', '\n', '\t']).collect();
         if options.vocab_size < own + alphabet.len() {
@@ -57,10 +57,10 @@ impl Tokenizer {
         }
         let learned = guarded("learning a tokenizer", || {
             let mut learner: Learner = TokenizerImpl::new(BPE::default());
-            learner.with_normalizer(Some(Replace::new(" ", "▁")?.into()));
+            learner.with_normalizer(Some(NormalizerWrapper::from(Replace::new(" ", "▁")?)))?;
             let split =
                 Split::new(SplitPattern::Regex(WORDS.into()), SplitDelimiterBehavior::Isolated, false)?;
-            learner.with_pre_tokenizer(Some(split.into()));
+            learner.with_pre_tokenizer(Some(PreTokenizerWrapper::from(split)));
             let mut trainer = BpeTrainer::builder()
                 .vocab_size(options.vocab_size - own)
                 .min_frequency(options.min_frequency)
@@ -139,8 +139,9 @@ mod tests {
     use super::*;
 
     fn learned() -> Tokenizer {
-        let texts: Vec<String> =
-            (0..40).map(|i| format!("You played action{i} and they played action2. Points, points!\n")).collect();
+        let texts: Vec<String> = (0..40)
+            .map(|i| format!("You played action{i} and they played action2. Points, points!\n"))
+            .collect();
         let options = LearnOptions {
             vocab_size: 390,
             min_frequency: 2,

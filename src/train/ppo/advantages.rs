@@ -30,7 +30,8 @@ pub fn estimate(
     gamma: f64,
     lambda: f64,
 ) -> Estimate {
-    let kl: Vec<f64> = log_probs.iter().zip(reference).map(|(policy, reference)| policy - reference).collect();
+    let kl: Vec<f64> =
+        log_probs.iter().zip(reference).map(|(policy, reference)| policy - reference).collect();
     let mut rewards: Vec<f64> = kl.iter().map(|kl| -beta * kl).collect();
     let mut advantages = vec![0.0; rewards.len()];
     let mut start = 0;

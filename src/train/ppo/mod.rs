@@ -319,7 +319,8 @@ impl Ppo {
     ) -> Statistics {
         let n = lengths.len() as f64;
         let mean_score = scores.iter().sum::<f64>() / n;
-        let variance = scores.iter().map(|score| (score - mean_score).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+        let variance =
+            scores.iter().map(|score| (score - mean_score).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
         debug_assert_eq!(old_log_probs.len(), reference.len());
         let mut statistics = vec![
             ("objective/kl", estimate.mean_kl),

@@ -49,7 +49,9 @@ pub mod logs {
             .map(|row| {
                 argument::<Map>("go_on_from", "a row", &row)?
                     .into_iter()
-                    .map(|(name, value)| Ok((name.to_string(), argument::<Cell>("go_on_from", &name, &value)?)))
+                    .map(|(name, value)| {
+                        Ok((name.to_string(), argument::<Cell>("go_on_from", &name, &value)?))
+                    })
                     .collect()
             })
             .collect::<crate::Result<Vec<Vec<_>>>>()?;

@@ -100,7 +100,10 @@ pub fn trainer(given: Map, seed: u64) -> Result<TrainerOptions> {
     let is_sgd = options.choice("optimizer", &[("adamw", false), ("sgd", true)])?;
     let betas = options.get("betas", vec![0.9, 0.999])?;
     let &[beta1, beta2] = betas.as_slice() else {
-        return Err(Error::new(format!("trainer: option \"betas\": expected two numbers, found {}", betas.len())));
+        return Err(Error::new(format!(
+            "trainer: option \"betas\": expected two numbers, found {}",
+            betas.len()
+        )));
     };
     let (eps, momentum) = (options.get("eps", 1e-8)?, options.get("momentum", 0.0)?);
     let weight_decay = options.get("weight_decay", if is_sgd { 0.0 } else { 0.01 })?;

@@ -85,7 +85,12 @@ pub mod ppos {
     /// Writes a checkpoint into the output folder, in place of the one before: adapter or weights, value head,
     /// optimiser, KL weight, running moments, step, and the script's own `state`.
     #[rhai_fn(name = "save_checkpoint", return_raw)]
-    pub fn save_checkpoint_with(call: NativeCallContext, ppo: Ppo, file: &str, state: Map) -> ScriptResult<()> {
+    pub fn save_checkpoint_with(
+        call: NativeCallContext,
+        ppo: Ppo,
+        file: &str,
+        state: Map,
+    ) -> ScriptResult<()> {
         let path = Context::of(&call)?.output_path(file)?;
         Ok(ppo.borrow().save(&path, state_to_json(&state)?)?)
     }

@@ -84,9 +84,7 @@ pub mod trainers {
     pub fn step_closure(call: NativeCallContext, trainer: Trainer, loss: FnPtr) -> ScriptResult<Map> {
         let callbacks = Callbacks::new(&call);
         let result = changed(&trainer, |trainer| {
-            trainer.custom(|model| {
-                Ok(callbacks.call::<NamedTensor>(&loss, (model.clone(),))?.into_tensor())
-            })
+            trainer.custom(|model| Ok(callbacks.call::<NamedTensor>(&loss, (model.clone(),))?.into_tensor()))
         });
         Ok(told(callbacks.settle(result)?))
     }
@@ -135,7 +133,9 @@ pub mod trainers {
     #[rhai_fn(name = "to_string", name = "to_debug")]
     pub fn trainer_to_string(trainer: Trainer) -> String {
         match trainer.try_borrow() {
-            Ok(trainer) => format!("trainer at step {} of {}", trainer.n_steps(), trainer.trainable().describe()),
+            Ok(trainer) => {
+                format!("trainer at step {} of {}", trainer.n_steps(), trainer.trainable().describe())
+            }
             Err(_) => "trainer in the middle of a step".to_owned(),
         }
     }

@@ -128,7 +128,8 @@ pub mod trainables {
         options.finish()?;
         let context = Context::of(&call)?;
         let file = context.output_path(&format!("{folder}/config.json"))?;
-        for name in ["model.safetensors", "tokenizer.json", "tokenizer_config.json", "generation_config.json"] {
+        for name in ["model.safetensors", "tokenizer.json", "tokenizer_config.json", "generation_config.json"]
+        {
             context.output_path(&format!("{folder}/{name}"))?;
         }
         Ok(model.save(file.parent().unwrap_or(context.run().folder()), dtype)?)
