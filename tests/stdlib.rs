@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 
 use common::{ipd_turns, open_model, script};
@@ -113,5 +115,63 @@ fn ipd_words_occur_in_every_prompt() {
         for word in &words {
             assert!(turn.contains(word), "{word} is not in: {turn}");
         }
+    }
+}
+
+/// The modules of `stdlib/`: name and text.
+fn modules() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("stdlib");
+    let mut modules: Vec<(String, String)> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| {
+            (path.file_stem().unwrap().to_str().unwrap().to_owned(), std::fs::read_to_string(path).unwrap())
+        })
+        .collect();
+    modules.sort();
+    modules
+}
+
+#[test]
+fn every_module_and_function_has_a_doc_and_every_name_an_example() {
+    for (module, text) in modules() {
+        assert!(text.starts_with("//! "), "{module} has no doc");
+        let lines: Vec<&str> = text.lines().collect();
+        let mut examples: BTreeMap<&str, bool> = BTreeMap::new();
+        for (index, line) in lines.iter().enumerate() {
+            let Some(declared) = line.strip_prefix("fn ") else { continue };
+            let doc: Vec<&&str> =
+                lines[..index].iter().rev().take_while(|line| line.starts_with("///")).collect();
+            assert!(!doc.is_empty(), "{module}::{declared} has no doc");
+            let has_example = doc.iter().any(|line| line.starts_with("/// Example: "));
+            *examples.entry(declared.split('(').next().unwrap()).or_default() |= has_example;
+        }
+        for (name, has_example) in examples {
+            assert!(has_example, "{module}::{name} has no example");
+        }
+    }
+}
+
+#[test]
+fn every_example_of_a_doc_gives_what_it_says() {
+    let modules = modules();
+    let mut source = String::new();
+    for (module, _) in &modules {
+        writeln!(source, "import \"{module}\" as {module};").unwrap();
+    }
+    let mut expected = Vec::new();
+    for example in modules.iter().flat_map(|(_, text)| text.lines()) {
+        let Some(example) = example.strip_prefix("/// Example: ") else { continue };
+        let parts = example.strip_prefix('`').and_then(|rest| rest.strip_suffix('`'));
+        let Some((code, result)) = parts.and_then(|parts| parts.split_once("` is `")) else {
+            panic!("not of the form `code` is `what it prints`: {example}");
+        };
+        writeln!(source, "print({code});").unwrap();
+        expected.push((code, result));
+    }
+    let printed = script::printed(&source);
+    assert_eq!(printed.len(), expected.len());
+    for ((code, result), printed) in expected.into_iter().zip(printed) {
+        assert_eq!(printed, result, "{code}");
     }
 }

@@ -22,7 +22,7 @@ use crate::script::registry::Registry;
 use crate::script::resolver::Resolver;
 use crate::script::run::{Outcome, Run, Surroundings, sha256};
 use crate::script::settings::{Import, Settings, declared};
-use crate::script::source::INPUT;
+use crate::script::source::{CLOSURE, INPUT};
 
 /// Script functions may call each other this deep.
 const CALL_DEPTH: usize = 200;
@@ -135,6 +135,7 @@ impl Host {
     fn compile(&self, script: &Script) -> ScriptResult<AST> {
         let mut ast = self.engine.compile(&script.text)?;
         ast.set_source(&script.source);
+        self.context.sources().note_closures(&script.source, &ast);
         Ok(ast)
     }
 
@@ -178,6 +179,7 @@ impl Host {
     fn evaluate_named(&mut self, session: &mut Session, input: &str, name: &str) -> ScriptResult<Dynamic> {
         let mut ast = self.engine.compile_with_scope(&session.scope, input)?;
         ast.set_source(name);
+        self.context.sources().note_closures(name, &ast);
         let result = self.engine.eval_ast_with_scope::<Dynamic>(&mut session.scope, &ast)?;
         // Rhai forgets functions and imports at the end of an evaluation: a session keeps them as modules
         // of its engine, so that errors in them name the input they come from.
@@ -204,7 +206,7 @@ impl Host {
     /// Names that a session can complete: functions, properties and its variables.
     pub fn names(&self, session: &Session) -> Vec<String> {
         let own = session.scope.iter_raw().map(|(name, _, _)| name.to_owned());
-        let functions = session.functions.iter().filter(|name| !name.starts_with("anon$")).cloned();
+        let functions = session.functions.iter().filter(|name| !name.starts_with(CLOSURE)).cloned();
         let known = self.registry().into_iter().flat_map(|registry| registry.names().map(str::to_owned));
         let mut names: Vec<String> = own.chain(functions).chain(known).collect();
         names.sort_unstable();

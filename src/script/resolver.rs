@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use rhai::{AST, Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
+use rhai::{AST, Engine, EvalAltResult, FnNamespace, Module, ModuleResolver, Position, Scope, Shared};
 
 use crate::error::{Context as _, Error, Result, did_you_mean};
 use crate::script::context::Context;
 use crate::script::error::ScriptResult;
 use crate::script::library::STDLIB;
+use crate::script::source::CLOSURE;
 
 /// Finds, compiles and keeps modules. Clones share what is kept.
 #[derive(Clone)]
@@ -57,6 +58,7 @@ impl Resolver {
             Box::new(EvalAltResult::ErrorInModule(found.source.clone(), error.into(), place))
         })?;
         ast.set_source(&found.source);
+        self.context.sources().note_closures(&found.source, &ast);
         Ok(ast)
     }
 
@@ -115,10 +117,24 @@ impl Resolver {
         let mut module = module
             .map_err(|error| Box::new(EvalAltResult::ErrorInModule(found.source.clone(), error, place)))?;
         module.set_id(&found.source);
+        lend_closures(&mut module, &ast);
         let module = Shared::new(module);
         self.modules.borrow_mut().insert(found.source.clone(), module.clone());
         Ok(module)
     }
+}
+
+/// Lets the closures that `module` makes be called wherever they are handed to: Rhai looks a closure up by its name,
+/// which importers find only where it is in the global namespace. It keeps the module's functions and imports.
+#[allow(deprecated)] // How Rhai marks what may change with a version.
+fn lend_closures(module: &mut Module, ast: &AST) {
+    // Only adding a function tells its hash.
+    let mut hashes = Module::new();
+    for closure in ast.iter_fn_def().filter(|function| function.name.starts_with(CLOSURE)) {
+        let hash = hashes.set_script_fn(closure.clone());
+        module.update_fn_namespace(hash, FnNamespace::Global);
+    }
+    module.build_index();
 }
 
 /// The error at the place of an import.

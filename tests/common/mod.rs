@@ -48,6 +48,12 @@ pub fn decoder(folder: &Path, config: &str) -> Decoder {
 
 /// The decoder of a fixture folder in another number format.
 pub fn decoder_as(folder: &Path, config: &str, dtype: DType) -> Decoder {
+    let (config, mut weights) = weights(folder, config, dtype);
+    Decoder::new(config, &mut weights).unwrap()
+}
+
+/// The configuration and weights of a fixture folder.
+pub fn weights(folder: &Path, config: &str, dtype: DType) -> (ArchConfig, Weights) {
     let json: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(folder.join(config)).unwrap()).unwrap();
     let config = ArchConfig::from_hf(&json).unwrap();
@@ -60,8 +66,8 @@ pub fn decoder_as(folder: &Path, config: &str, dtype: DType) -> Decoder {
     for file in files {
         safetensors::add(&mut store, FileBytes::open(&folder.join(file)).unwrap()).unwrap();
     }
-    let mut weights = Weights::load(&store, Dialect::HuggingFace, &config, dtype, &Device::Cpu).unwrap();
-    Decoder::new(config, &mut weights).unwrap()
+    let weights = Weights::load(&store, Dialect::HuggingFace, &config, dtype, &Device::Cpu).unwrap();
+    (config, weights)
 }
 
 /// What transformers computed for a fixture: see `tests/fixtures/make_families.py`.

@@ -1,14 +1,14 @@
-//! What belongs to no room of the core: help, settings, random numbers, errors.
+//! What belongs to no room of the core: help, settings, errors; random numbers are beside it.
 
 use rhai::plugin::*;
 
-use crate::script::bind::Room;
+use crate::script::bind::{Room, random};
 
 /// The base room.
 pub static ROOM: Room = Room {
     name: "base",
     about: "Help, settings, random numbers, the output folder and errors.",
-    parts: &[&base::RHAI_MANIFEST],
+    parts: &[&base::RHAI_MANIFEST, &random::random::RHAI_MANIFEST],
 };
 
 #[export_module(manifest)]
@@ -79,47 +79,5 @@ mod base {
     pub fn note(call: NativeCallContext, text: &str) -> ScriptResult<()> {
         Context::of(&call)?.note(text);
         Ok(())
-    }
-
-    /// A random number in [0, 1), from the run's seeded stream.
-    #[rhai_fn(name = "rand", return_raw, volatile)]
-    pub fn rand(call: NativeCallContext) -> ScriptResult<f64> {
-        Ok(Context::of(&call)?.random().uniform())
-    }
-
-    /// A random integer from `low` up to but not including `high`.
-    #[rhai_fn(return_raw, volatile)]
-    pub fn rand_int(call: NativeCallContext, low: i64, high: i64) -> ScriptResult<i64> {
-        if low >= high {
-            return Err(Error::new(format!("rand_int: expected low < high, found {low} and {high}")).into());
-        }
-        let offset = Context::of(&call)?.random().below(high.abs_diff(low));
-        Ok(low.wrapping_add_unsigned(offset))
-    }
-
-    /// A random number of the standard normal distribution.
-    #[rhai_fn(return_raw, volatile)]
-    pub fn rand_normal(call: NativeCallContext) -> ScriptResult<f64> {
-        Ok(Context::of(&call)?.random().normal())
-    }
-
-    /// The elements of an array in a random order.
-    #[rhai_fn(return_raw, volatile)]
-    pub fn shuffled(call: NativeCallContext, array: Array) -> ScriptResult<Array> {
-        let mut array = array;
-        Context::of(&call)?.random().shuffle(&mut array);
-        Ok(array)
-    }
-
-    /// `count` different elements of an array, in a random order.
-    #[rhai_fn(return_raw, volatile)]
-    pub fn sampled(call: NativeCallContext, array: Array, count: i64) -> ScriptResult<Array> {
-        let size = array.len();
-        let Some(count) = usize::try_from(count).ok().filter(|count| *count <= size) else {
-            return Err(Error::new(format!("sampled: expected a count of 0 to {size}, found {count}")).into());
-        };
-        let mut array = shuffled(call, array)?;
-        array.truncate(count);
-        Ok(array)
     }
 }

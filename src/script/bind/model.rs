@@ -9,8 +9,8 @@ use crate::model::Model;
 use crate::model::pass::Read;
 use crate::model::site::SiteGlob;
 use crate::model::tap::Tap;
-use crate::script::bind::Room;
 use crate::script::bind::prompt::Prompts;
+use crate::script::bind::{Room, generate};
 use crate::script::options::{Options, argument};
 use crate::script::value::script_value;
 use crate::tensor::NamedTensor;
@@ -19,7 +19,12 @@ use crate::tensor::NamedTensor;
 pub static ROOM: Room = Room {
     name: "model",
     about: "Opening models, their tokens and chat templates, running and continuing prompts.",
-    parts: &[&model::RHAI_MANIFEST, &tokens::RHAI_MANIFEST, &run::RHAI_MANIFEST],
+    parts: &[
+        &model::RHAI_MANIFEST,
+        &tokens::RHAI_MANIFEST,
+        &run::RHAI_MANIFEST,
+        &generate::continuing::RHAI_MANIFEST,
+    ],
 };
 
 script_value! {
@@ -191,11 +196,21 @@ mod tokens {
     }
 
     /// The text of an array of token ids.
-    #[rhai_fn(return_raw)]
-    pub fn text(model: Model, tokens: Array) -> ScriptResult<String> {
+    ///
+    /// Options: `skip_special` (false; true leaves special tokens out).
+    #[rhai_fn(name = "text", return_raw)]
+    pub fn text_with(model: Model, tokens: Array, options: Map) -> ScriptResult<String> {
         let tokens = argument::<Vec<usize>>("text", "tokens", &tokens.into())?;
         let ids: Vec<u32> = tokens.iter().map(|&id| u32::try_from(id).unwrap_or(u32::MAX)).collect();
-        Ok(model.tokenizer().decode(&ids, false)?)
+        let mut options = Options::of("text", options);
+        let skip_special = options.get("skip_special", false)?;
+        options.finish()?;
+        Ok(model.tokenizer().decode(&ids, skip_special)?)
+    }
+
+    #[rhai_fn(name = "text", return_raw)]
+    pub fn text(model: Model, tokens: Array) -> ScriptResult<String> {
+        text_with(model, tokens, Map::new())
     }
 
     /// The positions of the tokens that hold any part of `words` in a prompt's text.
@@ -243,7 +258,6 @@ mod tokens {
 mod run {
     use super::{forward, globs, read};
     use crate::interp::cache::CacheOptions;
-    use crate::model::generate::{GenerateOptions, generate as continued};
     use crate::model::tap::NoTap;
     use crate::script::bind::hooks::with_hooks;
     use crate::script::bind::positions::positions;
@@ -335,58 +349,6 @@ mod run {
         let cache = logits_only(&mut options)?;
         options.finish()?;
         with_hooks(&call, &model, &hooks, |tap| forward(&model, &prompts, &cache, tap))
-    }
-
-    /// Continues prompts and gives the new text of each.
-    ///
-    /// Options: `max_new_tokens` (32), `temperature` (0: the likeliest token), `top_k`, `top_p`, `seed` (the
-    /// run's), `stop` (array of token texts; default: the model's own end tokens), `skip_special` (true:
-    /// special tokens are left out of the text), `hooks` (as in `run_with_hooks`, active at every step).
-    #[rhai_fn(return_raw)]
-    pub fn generate(
-        call: NativeCallContext,
-        model: Model,
-        prompts: Dynamic,
-        options: Map,
-    ) -> ScriptResult<Array> {
-        let prompts = Prompts::read(&model, &prompts)?;
-        let mut options = Options::of("generate", options);
-        let sampling = GenerateOptions {
-            max_new_tokens: options.get("max_new_tokens", 32)?,
-            temperature: options.get("temperature", 0.0)?,
-            top_k: options.maybe("top_k")?,
-            top_p: options.maybe("top_p")?,
-            seed: options.get("seed", Context::of(&call)?.seed())?,
-            stop: match options.maybe::<Vec<String>>("stop")? {
-                None => model.tokenizer().eos_ids().to_vec(),
-                Some(texts) => texts
-                    .iter()
-                    .map(|text| {
-                        model
-                            .tokenizer()
-                            .token_id(text)
-                            .ok_or_else(|| Error::new(format!("no token \"{text}\"")))
-                    })
-                    .collect::<crate::Result<_>>()?,
-            },
-        };
-        let skip_special = options.get("skip_special", true)?;
-        let hooks = options.get("hooks", Dynamic::UNIT)?;
-        options.finish()?;
-        let continuations = with_hooks(&call, &model, &hooks, |tap| {
-            continued(model.decoder(), &prompts.sequences(), &sampling, tap)
-        })?;
-        let texts = continuations
-            .iter()
-            .map(|tokens| model.tokenizer().decode(tokens, skip_special))
-            .collect::<crate::Result<Vec<_>>>()?;
-        Ok(array(texts))
-    }
-
-    /// Continues prompts greedily by up to 32 tokens.
-    #[rhai_fn(name = "generate", return_raw)]
-    pub fn generate_plainly(call: NativeCallContext, model: Model, prompts: Dynamic) -> ScriptResult<Array> {
-        generate(call, model, prompts, Map::new())
     }
 
     /// The logits that the run computed: [batch, d_vocab], or [batch, pos, d_vocab].

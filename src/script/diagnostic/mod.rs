@@ -8,7 +8,7 @@ use std::fmt;
 use rhai::{EvalAltResult, Position};
 
 use crate::script::registry::Registry;
-use crate::script::source::Sources;
+use crate::script::source::{CLOSURE, Sources};
 
 /// A place in a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +55,8 @@ impl Diagnostic {
     /// Explains `error`, which ended the script called `source`.
     pub fn new(error: &EvalAltResult, source: &str, sources: &Sources, registry: &Registry) -> Self {
         let mut trace = Vec::new();
-        let (innermost, source) = unwind(error, source, &mut trace);
+        let (innermost, source) = unwind(error, source.to_owned(), sources, &mut trace);
+        let source = source.as_str();
         trace.reverse();
         let text = sources.get(source).map(|source| source.text).unwrap_or_default();
         let place = place(source, innermost.position()).map(|place| within(place, &text));
@@ -90,24 +91,27 @@ impl Diagnostic {
 /// Goes through calls and imports to the error itself; gives it with the name of the text it lies in.
 fn unwind<'a>(
     error: &'a EvalAltResult,
-    source: &'a str,
+    source: String,
+    sources: &Sources,
     trace: &mut Vec<Frame>,
-) -> (&'a EvalAltResult, &'a str) {
+) -> (&'a EvalAltResult, String) {
     match error {
         EvalAltResult::ErrorInFunctionCall(name, defined_in, inner, position) => {
+            let is_closure = name.starts_with(CLOSURE);
             let what = match name {
-                name if name.starts_with("anon$") => "in a closure".to_owned(),
+                _ if is_closure => "in a closure".to_owned(),
                 // No function's name: it says itself what it is (see `Callbacks::call_for`).
                 name if name.contains(' ') => format!("in {name}"),
                 name => format!("in function {name}"),
             };
-            trace.push(Frame { what, called_at: place(source, *position) });
-            let source = if defined_in.is_empty() { source } else { defined_in };
-            unwind(inner, source, trace)
+            trace.push(Frame { what, called_at: place(&source, *position) });
+            let source = if defined_in.is_empty() { source } else { defined_in.clone() };
+            let source = if is_closure { sources.of_closure(name, &source) } else { source };
+            unwind(inner, source, sources, trace)
         }
         EvalAltResult::ErrorInModule(name, inner, position) => {
-            trace.push(Frame { what: format!("in module {name}"), called_at: place(source, *position) });
-            unwind(inner, name, trace)
+            trace.push(Frame { what: format!("in module {name}"), called_at: place(&source, *position) });
+            unwind(inner, name.clone(), sources, trace)
         }
         error => (error, source),
     }
