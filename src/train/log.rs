@@ -29,8 +29,12 @@ impl TrainingLog {
     pub fn record(&mut self, row: Vec<(String, Cell)>) -> Result<()> {
         let seconds = self.last.elapsed().as_secs_f64();
         self.last = Instant::now();
-        self.bar.say(&line(&row));
+        // A script's map has no order of its own: the step leads.
         let mut row = row;
+        if let Some(at) = row.iter().position(|(name, _)| name == "step") {
+            row[..=at].rotate_right(1);
+        }
+        self.bar.say(&line(&row));
         if !row.iter().any(|(name, _)| name == "seconds") {
             row.push(("seconds".to_owned(), Cell::Float(seconds)));
         }

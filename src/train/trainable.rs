@@ -1,7 +1,6 @@
 //! What is trained: an adapter beside a frozen base, or every weight of a model.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::{DType, Tensor, Var};
@@ -209,32 +208,22 @@ impl Trainable {
 /// # Errors
 /// Names the first parameter that is missing or of another shape, or the first value without a place.
 pub fn restore(parameters: &[Parameter], mut values: BTreeMap<String, Tensor>) -> Result<()> {
+    let mut found = Vec::with_capacity(parameters.len());
     for Parameter { name, var } in parameters {
         let Some(value) = values.remove(name) else {
             return Err(Error::new(format!("no tensor \"{name}\"")));
         };
         if value.dims() != var.dims() {
-            return Err(Error::new(format!(
-                "tensor \"{name}\" is {:?}, expected {:?}",
-                value.dims(),
-                var.dims()
-            )));
+            let (is, expected) = (value.dims(), var.dims());
+            return Err(Error::new(format!("tensor \"{name}\" is {is:?}, expected {expected:?}")));
         }
-        var.set(&value.to_device(var.device())?).within(|| name.clone())?;
+        found.push(value.to_device(var.device())?);
     }
-    match values.keys().next() {
-        Some(name) => Err(Error::new(format!("tensor \"{name}\" has no place here"))),
-        None => Ok(()),
+    if let Some(name) = values.keys().next() {
+        return Err(Error::new(format!("tensor \"{name}\" has no place here")));
     }
-}
-
-/// Writes all weights of a trained model where [`Model::save`] does.
-///
-/// # Errors
-/// As [`Model::save`].
-pub fn save(trainable: &Trainable, folder: &Path, dtype: DType) -> Result<()> {
-    match trainable.kind {
-        Kind::Adapter(_) => trainable.current_adapter()?.save(folder),
-        Kind::Full => trainable.model()?.save(folder, dtype),
+    for (Parameter { name, var }, value) in parameters.iter().zip(&found) {
+        var.set(value).within(|| name.clone())?;
     }
+    Ok(())
 }

@@ -224,7 +224,7 @@ impl Ppo {
             }
         }
 
-        let statistics = self.statistics(scores, &lengths, &old_log_probs, &reference, &estimate, terms);
+        let statistics = self.statistics(&shaped, &old_log_probs, &estimate, terms);
         self.control.update(estimate.mean_kl, batch.len());
         self.moments = moments;
         self.step += 1;
@@ -234,7 +234,8 @@ impl Ppo {
     /// Scores as they enter the rewards.
     fn shaped(&self, scores: &[f64], moments: &Moments) -> Vec<f64> {
         let mean = if self.options.normalise_scores { moments.mean } else { 0.0 };
-        let divisor = if self.options.scale_scores { moments.deviation() + 1e-8 } else { 1.0 };
+        let divisor =
+            if self.options.scale_scores { moments.deviation() + f64::from(f32::EPSILON) } else { 1.0 };
         scores.iter().map(|score| (score - mean) / divisor).collect()
     }
 
@@ -299,8 +300,9 @@ impl Ppo {
             },
         )?;
         terms.add(&objective, &numbers(&new.entropies)?);
+        let Some(loss) = &objective.loss else { return Ok(()) };
         let mut gradients = Gradients::default();
-        backward(&objective.loss, self.optimizer.parameters(), &mut gradients)?;
+        backward(loss, self.optimizer.parameters(), &mut gradients)?;
         let norm = gradients.norm(self.optimizer.parameters())?;
         if let Some(limit) = self.options.clip_norm {
             gradients.clip(norm, limit)?;
@@ -311,17 +313,14 @@ impl Ppo {
     fn statistics(
         &self,
         scores: &[f64],
-        lengths: &[usize],
         old_log_probs: &[f64],
-        reference: &[f64],
         estimate: &Estimate,
         terms: Terms,
     ) -> Statistics {
-        let n = lengths.len() as f64;
+        let n = scores.len() as f64;
         let mean_score = scores.iter().sum::<f64>() / n;
         let variance =
             scores.iter().map(|score| (score - mean_score).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
-        debug_assert_eq!(old_log_probs.len(), reference.len());
         let mut statistics = vec![
             ("objective/kl", estimate.mean_kl),
             ("objective/kl_coef", self.control.coefficient()),

@@ -21,8 +21,8 @@ pub struct Clips {
 /// A minibatch's loss with its parts. Means run over its response tokens.
 #[derive(Debug)]
 pub struct Objective {
-    /// Policy loss plus weighted value loss; 0 where the mean ρ is beyond its limit.
-    pub loss: Tensor,
+    /// Policy loss plus weighted value loss; none where the mean ρ is beyond its limit.
+    pub loss: Option<Tensor>,
     /// The statistics, by name.
     pub said: Vec<(&'static str, f64)>,
 }
@@ -52,10 +52,11 @@ pub fn objective(
     let (errors, bounded_errors) = ((values - returns)?.sqr()?, (bounded - returns)?.sqr()?);
     let value_loss = (errors.maximum(&bounded_errors)?.mean_all()? * 0.5)?;
 
-    let total = (&policy_loss + (&value_loss * clips.value_weight)?)?;
     let mean_ratio = mean(&numbers(&ratio)?);
-    // As a product, so that the loss still leads back to what is trained, with no gradient.
-    let loss = if mean_ratio > clips.ratio_limit { (&total * 0.0)? } else { total.clone() };
+    let loss = match mean_ratio > clips.ratio_limit {
+        true => None,
+        false => Some((&policy_loss + (&value_loss * clips.value_weight)?)?),
+    };
 
     let (plain, clipped) = (numbers(&plain)?, numbers(&clipped)?);
     let (errors, bounded_errors) = (numbers(&errors)?, numbers(&bounded_errors)?);
@@ -65,16 +66,16 @@ pub fn objective(
     let spread = variance(&returns);
     let one = |tensor: &Tensor| -> Result<f64> { Ok(mean(&numbers(tensor)?)) };
     let said = vec![
-        ("ppo/loss/policy", one(&policy_loss)?),
-        ("ppo/loss/value", one(&value_loss)?),
-        ("ppo/loss/total", one(&loss)?),
+        ("ppo/loss/policy", if loss.is_some() { one(&policy_loss)? } else { 0.0 }),
+        ("ppo/loss/value", if loss.is_some() { one(&value_loss)? } else { 0.0 }),
+        ("ppo/loss/total", loss.as_ref().map_or(Ok(0.0), one)?),
         ("ppo/policy/approxkl", 0.5 * mean(&change.iter().map(|change| change * change).collect::<Vec<_>>())),
         ("ppo/policy/clipfrac", share(&clipped, &plain)),
         ("ppo/policy/ratio", mean_ratio),
         ("ppo/policy/advantages_mean", one(advantages)?),
         ("ppo/returns/mean", mean(&returns)),
         ("ppo/returns/var", spread),
-        ("ppo/val/mean", one(values)?),
+        ("ppo/val/mean", one(old_values)?),
         ("ppo/val/error", error),
         ("ppo/val/clipfrac", share(&bounded_errors, &errors)),
     ];
@@ -90,10 +91,10 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
-/// The variance over the values themselves, without a correction.
+/// The unbiased variance; 0 of a single value.
 fn variance(values: &[f64]) -> f64 {
     let mean = mean(values);
-    values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len().max(1) as f64
+    values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (values.len() as f64 - 1.0).max(1.0)
 }
 
 /// The statistics of all minibatches of a step.
