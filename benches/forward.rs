@@ -29,6 +29,7 @@ const CHECKED_IDS: [u32; 8] = [0, 2, 33, 34, 504, 2683, 4667, 49151];
 fn main() {
     // As the program itself does.
     unsafe { libmimalloc_sys::mi_option_set(15, -1) };
+    unsafe { std::env::set_var("CANDLE_BARRIER_POOL_SPIN_LIMIT", "0") };
     let cache = std::env::var("MORA_TEST_MODELS").map(PathBuf::from);
     let cache =
         cache.unwrap_or_else(|_| PathBuf::from(std::env::var("HOME").unwrap()).join(".cache/mora-models"));

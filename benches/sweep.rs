@@ -29,6 +29,7 @@ const MODELS: [(&str, &str); 2] =
 fn main() {
     // As the program itself does.
     unsafe { libmimalloc_sys::mi_option_set(15, -1) };
+    unsafe { std::env::set_var("CANDLE_BARRIER_POOL_SPIN_LIMIT", "0") };
     let arguments: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
     let is_wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|wanted| wanted == name);
     if is_wanted("rate") {

@@ -26,8 +26,7 @@ impl Linear {
     /// [node, in] to [node, out]; `fused` where a kernel may be taken.
     pub fn forward(&self, x: &Tensor, fused: bool) -> Result<Tensor> {
         let Some(side) = &self.side else { return product(x, &self.weight, self.bias.as_ref(), fused) };
-        let y = product(x, &self.weight, None, fused)?;
-        let y = side.apply(y, x, &self.weight, fused)?;
+        let y = side.apply(x, &self.weight, fused)?;
         Ok(match &self.bias {
             Some(bias) => y.broadcast_add(bias)?,
             None => y,

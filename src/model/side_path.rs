@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use super::block::Block;
 use super::decoder::Decoder;
+use super::kernels;
 use super::linear::{Linear, product};
 use crate::error::{Context, Error, Result};
 use crate::interrupt;
@@ -146,22 +147,29 @@ impl SidePath {
         Ok(path)
     }
 
-    /// Adds the path to `y` = x · Wᵀ [node, out], without the bias; `x` is [node, in], `weight` W [out, in].
-    /// The sum is float32 and then rounded to y's dtype. `fused` where kernels may be taken.
-    pub fn apply(&self, y: Tensor, x: &Tensor, weight: &Tensor, fused: bool) -> Result<Tensor> {
-        let dtype = y.dtype();
-        let x = x.to_dtype(DType::F32)?;
-        let input = match &self.dropout {
-            Some(dropout) => dropout.apply(&x)?,
-            None => x,
+    /// m ⊙ (x · Wᵀ + s · (x · Aᵀ) · Bᵀ), [node, out]: `x` is [node, in], `weight` W [out, in].
+    /// The sum is float32 and then rounded to x's dtype. `fused` where a kernel may be taken.
+    pub fn apply(&self, x: &Tensor, weight: &Tensor, fused: bool) -> Result<Tensor> {
+        // The kernel takes the weight for a constant, and gives both paths the same input.
+        let is_plain = !fused || self.dropout.is_some() || weight.track_op();
+        let y = match !is_plain && kernels::apply_to(&[x, weight, &self.a, &self.b]) {
+            true => kernels::side_path::side_path(x, weight, &self.a, &self.b, self.scale)?,
+            false => {
+                let y = product(x, weight, None, fused)?.to_dtype(DType::F32)?;
+                let x = x.to_dtype(DType::F32)?;
+                let input = match &self.dropout {
+                    Some(dropout) => dropout.apply(&x)?,
+                    None => x,
+                };
+                let low = (product(&input, &self.a, None, fused)? * self.scale)?;
+                (y + product(&low, &self.b, None, fused)?)?
+            }
         };
-        let low = (product(&input, &self.a, None, fused)? * self.scale)?;
-        let y = (y.to_dtype(DType::F32)? + product(&low, &self.b, None, fused)?)?;
         let y = match self.factor(weight)? {
             Some(factor) => y.broadcast_mul(&factor)?,
             None => y,
         };
-        Ok(y.to_dtype(dtype)?)
+        Ok(y.to_dtype(x.dtype())?)
     }
 
     /// The changed weight [out, in]: m ⊙ (W + s·B·A), computed in float32 and rounded to W's dtype.
@@ -288,8 +296,6 @@ mod tests {
         let scale = 1.5;
         let path = SidePath::new(a.clone(), b.clone(), scale, Some(magnitude.clone())).unwrap();
         let path = path.beside(&weight).unwrap();
-        let y = path.apply(x.matmul(&weight.t().unwrap()).unwrap(), &x, &weight, false).unwrap();
-
         let changed = (&weight + (b.matmul(&a).unwrap() * scale).unwrap()).unwrap().detach();
         let norm = changed.sqr().unwrap().sum(1).unwrap().sqrt().unwrap();
         let low = (x.matmul(&a.t().unwrap()).unwrap().matmul(&b.t().unwrap()).unwrap() * scale).unwrap();
@@ -297,18 +303,21 @@ mod tests {
         let expected = plain.broadcast_mul(&(&magnitude / norm).unwrap()).unwrap();
 
         let gradients = |y: &Tensor| (y * &seed).unwrap().sum_all().unwrap().backward().unwrap();
-        let (found, wanted) = (gradients(&y), gradients(&expected));
-        for var in &vars {
-            let (found, wanted) = (values(found.get(var).unwrap()), values(wanted.get(var).unwrap()));
-            assert!(found.iter().any(|value| value.abs() > 1e-3));
-            for (found, wanted) in found.iter().zip(wanted) {
-                assert!((found - wanted).abs() <= 1e-6, "{found} {wanted}");
+        let wanted = gradients(&expected);
+        for fused in [false, true] {
+            let found = gradients(&path.apply(&x, &weight, fused).unwrap());
+            for var in &vars {
+                let (found, wanted) = (values(found.get(var).unwrap()), values(wanted.get(var).unwrap()));
+                assert!(found.iter().any(|value| value.abs() > 1e-3));
+                for (found, wanted) in found.iter().zip(wanted) {
+                    assert!((found - wanted).abs() <= 1e-6, "{found} {wanted}");
+                }
             }
         }
 
         // A step of training changes the norm that the next forward divides by.
         vars[1].set(&random(&[5, 2]).affine(2.0, 0.1).unwrap()).unwrap();
-        let y = path.apply(x.matmul(&weight.t().unwrap()).unwrap(), &x, &weight, false).unwrap();
+        let y = path.apply(&x, &weight, false).unwrap();
         let merged = x.matmul(&path.merge_into(&weight).unwrap().t().unwrap()).unwrap();
         for (beside, merged) in values(&y).iter().zip(values(&merged)) {
             assert!((beside - merged).abs() <= 1e-6, "{beside} {merged}");

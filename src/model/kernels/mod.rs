@@ -10,8 +10,10 @@ pub mod gated;
 pub mod linear;
 pub mod log_prob;
 mod math;
+mod product;
 pub mod rms_norm;
 pub mod rope;
+pub mod side_path;
 pub mod softcap;
 #[cfg(test)]
 mod tests;

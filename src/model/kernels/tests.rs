@@ -82,6 +82,21 @@ fn linear_has_the_gradients_of_a_product() {
 }
 
 #[test]
+fn a_side_path_has_the_gradients_of_its_products() {
+    for (n, input, out, rank) in [(1, 1, 1, 1), (7, 5, 3, 2), (301, 200, 577, 64), (90, 576, 64, 8)] {
+        let arguments = [random(&[n, input], 1), random(&[rank, input], 2), random(&[out, rank], 3)];
+        let weight = random(&[out, input], 4);
+        let scale = 0.7;
+        let kernel = |t: &[Tensor]| side_path::side_path(&t[0], &weight, &t[1], &t[2], scale);
+        let plain = |t: &[Tensor]| {
+            let path = t[0].matmul(&t[1].t()?)?.matmul(&t[2].t()?)? * scale;
+            t[0].matmul(&weight.to_dtype(DType::F64)?.t()?)? + path?
+        };
+        agree(&arguments, 60.0, kernel, plain);
+    }
+}
+
+#[test]
 fn rms_norm_has_the_gradients_of_plain_operations() {
     for (rows, d, eps) in [(1, 1, 1e-5), (3, 7, 1e-6), (130, 577, 1e-5), (1000, 64, 0.1)] {
         let arguments = [random(&[rows, d], 1), random(&[d], 2)];

@@ -1,0 +1,168 @@
+//! Matrix products on the CPU, in blocks.
+//!
+//! gemm's own division of labour splits narrow outputs badly: the output is cut into blocks here, one for
+//! each thread, each computed by one call. gemm adds up the sums of a small output in another order than
+//! those of a large one. No block is so small unless the whole output is, so results do not depend on the
+//! number of threads.
+
+use gemm::{Parallelism, gemm};
+use rayon::prelude::*;
+
+/// Columns of a block, at least: one row of them is already more than gemm's 16 × 16 small outputs.
+const MIN_COLUMNS: usize = 272;
+/// Rows of a block, at least: more than gemm's 64 × 64 middling outputs.
+const MIN_ROWS: usize = 80;
+/// Columns below which rows are not divided, as a block might be a small output.
+const MIN_WIDTH: usize = 16;
+
+/// A matrix in memory.
+#[derive(Clone, Copy)]
+pub struct Matrix<'a> {
+    values: &'a [f32],
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// Row after row of `width` values.
+    pub fn of(values: &'a [f32], width: usize) -> Self {
+        Self { values, row_stride: width, column_stride: 1 }
+    }
+
+    pub fn transposed(self) -> Self {
+        Self { row_stride: self.column_stride, column_stride: self.row_stride, ..self }
+    }
+
+    /// This matrix times `right`, over `k`.
+    pub fn times(self, right: Self, k: usize) -> Term<'a> {
+        Term { left: self, right, k, factor: 1.0 }
+    }
+
+    /// Whether a matrix of this size lies inside the values.
+    fn reaches(&self, rows: usize, columns: usize) -> bool {
+        rows == 0
+            || columns == 0
+            || (rows - 1) * self.row_stride + (columns - 1) * self.column_stride < self.values.len()
+    }
+}
+
+/// A product of a sum: `factor · left` [m, k] `· right` [k, n].
+#[derive(Clone, Copy)]
+pub struct Term<'a> {
+    pub left: Matrix<'a>,
+    pub right: Matrix<'a>,
+    pub k: usize,
+    pub factor: f32,
+}
+
+/// Σ `terms` + `bias` [n]: [m, n], row after row.
+pub fn multiply(terms: &[Term], (m, n): (usize, usize), bias: Option<&[f32]>) -> Vec<f32> {
+    assert!(!terms.is_empty() && bias.is_none_or(|bias| bias.len() == n));
+    assert!(terms.iter().all(|term| term.left.reaches(m, term.k) && term.right.reaches(term.k, n)));
+    // SAFETY: the blocks cover all of the output.
+    unsafe {
+        super::filled(m * n, |out| {
+            let out = Output(out.as_mut_ptr().cast());
+            blocks(m, n, rayon::current_num_threads())
+                .into_par_iter()
+                .for_each(|block| block.fill(&out, terms, bias, n));
+        })
+    }
+}
+
+/// The output [m, n], written by blocks that do not overlap.
+struct Output(*mut f32);
+// SAFETY: see above.
+unsafe impl Sync for Output {}
+
+/// A block of the output: its first row and column, its rows and columns.
+#[derive(Debug, Clone, Copy)]
+struct Block {
+    row: usize,
+    column: usize,
+    rows: usize,
+    columns: usize,
+}
+
+/// An output [m, n] in about as many blocks as there are threads, columns first.
+fn blocks(m: usize, n: usize, threads: usize) -> Vec<Block> {
+    let by_columns = threads.min(n / MIN_COLUMNS).max(1);
+    let by_rows = if n < MIN_WIDTH { 1 } else { (threads / by_columns).min(m / MIN_ROWS).max(1) };
+    // Whole vectors a block; the last one takes what is left.
+    let (rows, columns) = (parts(m, by_rows), parts(n, by_columns));
+    rows.iter()
+        .flat_map(|&(row, rows)| {
+            columns.iter().map(move |&(column, columns)| Block { row, column, rows, columns })
+        })
+        .collect()
+}
+
+/// `count` things in `parts` parts of a multiple of 16, and what is left in the last: start and length.
+fn parts(count: usize, parts: usize) -> Vec<(usize, usize)> {
+    let len = if parts == 1 { count } else { count / parts / 16 * 16 };
+    let part = |part: usize| (part * len, if part + 1 == parts { count - part * len } else { len });
+    (0..parts).map(part).collect()
+}
+
+impl Block {
+    /// Computes the block.
+    ///
+    /// # Safety
+    /// `out` must reach rows of `n` values and the terms their sizes; no other block may overlap this one.
+    unsafe fn fill(self, out: &Output, terms: &[Term], bias: Option<&[f32]>, n: usize) {
+        let Self { row, column, rows, columns } = self;
+        // SAFETY: the block lies inside the output and its factors inside theirs, as the caller promises.
+        unsafe {
+            let out = out.0.add(row * n + column);
+            if let Some(bias) = bias {
+                let bias = &bias[column..][..columns];
+                (0..rows).for_each(|row| out.add(row * n).copy_from_nonoverlapping(bias.as_ptr(), columns));
+            }
+            for (i, Term { left, right, k, factor }) in terms.iter().enumerate() {
+                gemm(
+                    rows,
+                    columns,
+                    *k,
+                    out,
+                    1,
+                    n as isize,
+                    bias.is_some() || i > 0,
+                    left.values.as_ptr().wrapping_add(row * left.row_stride),
+                    left.column_stride as isize,
+                    left.row_stride as isize,
+                    right.values.as_ptr().wrapping_add(column * right.column_stride),
+                    right.column_stride as isize,
+                    right.row_stride as isize,
+                    1.0,
+                    *factor,
+                    false,
+                    false,
+                    false,
+                    Parallelism::None,
+                );
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_cover_the_output_once() {
+        for (m, n) in [(1, 1), (1, 5000), (15, 576), (833, 192), (833, 1536), (2000, 130), (321, 300)] {
+            for threads in [1, 2, 3, 16, 64] {
+                let mut seen = vec![0u8; m * n];
+                for block in blocks(m, n, threads) {
+                    for row in block.row..block.row + block.rows {
+                        seen[row * n + block.column..][..block.columns]
+                            .iter_mut()
+                            .for_each(|seen| *seen += 1);
+                    }
+                }
+                assert!(seen.iter().all(|&seen| seen == 1), "{m} x {n} on {threads} threads");
+            }
+        }
+    }
+}
