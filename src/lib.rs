@@ -2,7 +2,7 @@
 //! figures, with a Rhai host in which researchers compose new analyses.
 //!
 //! The map of the crate and its invariants stand in `ARCHITECTURE.md`. In short: [`model`], [`frame`],
-//! [`stats`] and [`plot`] know nothing of each other; [`lora`] and [`interp`] stand on [`model`]; [`script`]
+//! [`stats`] and [`plot`] know nothing of each other; [`lora`], [`interp`] and [`train`] stand on [`model`]; [`script`]
 //! binds them all and is the only room that names Rhai; [`cli`] is the only room that touches the terminal.
 
 pub mod cli;

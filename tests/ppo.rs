@@ -212,3 +212,47 @@ fn whole_steps_move_adapter_and_value_head_as_torch_does() {
         }
     }
 }
+
+#[test]
+fn group_advantages_loss_and_gradients_are_those_of_the_reference() {
+    use mora::train::grpo::{GrpoOptions, advantages, objective};
+    use mora::train::rollout::Rollout;
+
+    let fixture = json("grpo.json");
+    let (inputs, expected) = (&fixture["inputs"], &fixture["float64"]);
+    let rewards = ragged(&inputs["rewards"]);
+    let tokens = |what: &str| flattened(&inputs[what]);
+    let lengths: Vec<usize> = tokens("logp").iter().map(Vec::len).collect();
+    let batch: Vec<Rollout> = rewards
+        .iter()
+        .enumerate()
+        .flat_map(|(query, group)| std::iter::repeat_n(query as u32, group.len()))
+        .zip(&lengths)
+        .map(|(query, &len)| Rollout::new(&[query], &vec![0; len]).unwrap())
+        .collect();
+    let found = advantages(&batch, &rewards.concat()).unwrap();
+    all_near(&found, &ragged(&expected["advantages"]).concat(), "advantages");
+
+    let options = GrpoOptions {
+        clip: inputs["clip"].as_f64().unwrap(),
+        beta: inputs["beta"].as_f64().unwrap(),
+        ..GrpoOptions::default()
+    };
+    let log_probs = Var::from_tensor(&single(&tokens("logp").concat())).unwrap();
+    let (old, reference) = (single(&tokens("old_logp").concat()), single(&tokens("ref_logp").concat()));
+    let told = objective(log_probs.as_tensor(), &old, &reference, &lengths, &found, options).unwrap();
+    near(f64::from(told.loss.to_scalar::<f32>().unwrap()), expected["loss"].as_f64().unwrap(), "loss");
+    near(told.distance, expected["kl"].as_f64().unwrap(), "kl");
+    let gradients = told.loss.backward().unwrap();
+    let gradient = gradients.get(log_probs.as_tensor()).unwrap().to_vec1::<f32>().unwrap();
+    let gradient: Vec<f64> = gradient.into_iter().map(f64::from).collect();
+    all_near(&gradient, &flattened(&expected["grad_logp"]).concat(), "gradient");
+}
+
+/// Numbers by response, whether or not they stand in groups.
+fn flattened(value: &Value) -> Vec<Vec<f64>> {
+    match serde_json::from_value::<Vec<Vec<Vec<f64>>>>(value.clone()) {
+        Ok(groups) => groups.concat(),
+        Err(_) => ragged(value),
+    }
+}

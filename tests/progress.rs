@@ -34,6 +34,8 @@ impl Meter for Recorded {
     fn advance(&mut self, steps: u64) {
         self.0.lock().unwrap()[self.1].2 += steps;
     }
+
+    fn say(&mut self, _: &str) {}
 }
 
 #[test]

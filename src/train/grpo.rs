@@ -99,17 +99,8 @@ impl Grpo {
     ) -> Result<Statistics> {
         let batch = rollouts(queries, responses, scores)?;
         let advantages = advantages(&batch, scores)?;
-        let device = self.trainable.reference().decoder().device().clone();
         let reference = said(self.trainable.reference(), &batch, false)?.log_probs.detach();
-        // Each token's share in a mean over responses of means over tokens.
-        let weigh = |rollout: &Rollout| 1.0 / (rollout.response().len() * batch.len()) as f32;
-        let spread = |value: &dyn Fn(usize) -> f32| -> Result<Tensor> {
-            let each = |row: usize| std::iter::repeat_n(value(row), batch[row].response().len());
-            Ok(Tensor::new((0..batch.len()).flat_map(each).collect::<Vec<f32>>(), &device)?)
-        };
-        let weights = spread(&|row| weigh(&batch[row]))?;
-        let against = spread(&|row| -advantages[row] as f32)?;
-        let (low, high) = (1.0 - self.options.clip, 1.0 + self.options.clip);
+        let lengths: Vec<usize> = batch.iter().map(|rollout| rollout.response().len()).collect();
 
         let mut old: Option<Tensor> = None;
         let mut sums = [0.0; 5];
@@ -118,29 +109,17 @@ impl Grpo {
             let new = said(&self.trainable.live(None)?, &batch, false)?;
             // The policy that sampled is the one of the first epoch.
             let old = old.get_or_insert_with(|| new.log_probs.detach()).clone();
-            let ratio = (&new.log_probs - old)?.exp()?;
-            let (plain, clipped) = ((&against * &ratio)?, (&against * ratio.clamp(low, high)?)?);
-            let distance = (&reference - &new.log_probs)?;
-            let distance = ((distance.exp()? - distance)? - 1.0)?;
-            let policy = (plain.maximum(&clipped)? * &weights)?.sum_all()?;
-            let distance = (distance * &weights)?.sum_all()?;
-            let loss = (&policy + (&distance * self.options.beta)?)?;
+            let found = objective(&new.log_probs, &old, &reference, &lengths, &advantages, self.options)?;
             let mut gradients = Gradients::default();
-            let value = backward(&loss, self.optimizer.parameters(), &mut gradients)?;
+            let value = backward(&found.loss, self.optimizer.parameters(), &mut gradients)?;
             let norm = gradients.norm(self.optimizer.parameters())?;
             if let Some(limit) = self.options.clip_norm {
                 gradients.clip(norm, limit)?;
             }
             self.optimizer.step(&gradients, self.options.rate)?;
-            let is_clipped: Vec<f64> = numbers(&clipped)?
-                .iter()
-                .zip(numbers(&plain)?)
-                .map(|(clipped, plain)| f64::from(u8::from(*clipped > plain)))
-                .collect();
             let entropies = numbers(&new.entropies)?;
-            let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-            let said =
-                [value, numbers(&policy)?[0], numbers(&distance)?[0], mean(&is_clipped), mean(&entropies)];
+            let entropy = entropies.iter().sum::<f64>() / entropies.len() as f64;
+            let said = [value, found.policy, found.distance, found.clipped, entropy];
             sums.iter_mut().zip(said).for_each(|(sum, value)| *sum += value);
         }
         self.step += 1;
@@ -185,8 +164,62 @@ impl Grpo {
     }
 }
 
+/// A batch's loss with its parts.
+#[derive(Debug)]
+pub struct Objective {
+    /// Policy loss plus β times the distance.
+    pub loss: Tensor,
+    /// The policy loss.
+    pub policy: f64,
+    /// The distance to the model before training, in nats a token.
+    pub distance: f64,
+    /// Share of tokens whose clipped loss is the larger one.
+    pub clipped: f64,
+}
+
+/// The loss of log-probabilities [token], response after response of these `lengths`, with one advantage each.
+///
+/// # Errors
+/// Where the device fails.
+pub fn objective(
+    log_probs: &Tensor,
+    old: &Tensor,
+    reference: &Tensor,
+    lengths: &[usize],
+    advantages: &[f64],
+    options: GrpoOptions,
+) -> Result<Objective> {
+    let spread = |value: &dyn Fn(usize) -> f64| -> Result<Tensor> {
+        let each = |row: usize| std::iter::repeat_n(value(row) as f32, lengths[row]);
+        let values: Vec<f32> = (0..lengths.len()).flat_map(each).collect();
+        Ok(Tensor::new(values, log_probs.device())?)
+    };
+    // Each token's share in a mean over responses of means over tokens.
+    let weights = spread(&|row| 1.0 / (lengths[row] * lengths.len()) as f64)?;
+    let against = spread(&|row| -advantages[row])?;
+    let ratio = (log_probs - old)?.exp()?;
+    let bounded = ratio.clamp(1.0 - options.clip, 1.0 + options.clip)?;
+    let (plain, clipped) = ((&against * &ratio)?, (&against * bounded)?);
+    let difference = (reference - log_probs)?;
+    let distance = ((difference.exp()? - difference)? - 1.0)?;
+    let policy = (plain.maximum(&clipped)? * &weights)?.sum_all()?;
+    let distance = (distance * &weights)?.sum_all()?;
+    let loss = (&policy + (&distance * options.beta)?)?;
+    let (plain, clipped) = (numbers(&plain)?, numbers(&clipped)?);
+    let larger = clipped.iter().zip(&plain).filter(|(clipped, plain)| clipped > plain).count();
+    Ok(Objective {
+        loss,
+        policy: numbers(&policy)?[0],
+        distance: numbers(&distance)?[0],
+        clipped: larger as f64 / plain.len().max(1) as f64,
+    })
+}
+
 /// Each response's advantage over the others to its query.
-fn advantages(batch: &[Rollout], scores: &[f64]) -> Result<Vec<f64>> {
+///
+/// # Errors
+/// A query with a single response.
+pub fn advantages(batch: &[Rollout], scores: &[f64]) -> Result<Vec<f64>> {
     let mut groups: HashMap<&[u32], Vec<f64>> = HashMap::new();
     for (rollout, score) in batch.iter().zip(scores) {
         groups.entry(rollout.query()).or_default().push(*score);

@@ -120,7 +120,7 @@ pub fn base_of(adapter: &Adapter) -> (Decoder, Vec<u32>) {
             let folder = family(name);
             (decoder(&folder, "config.json"), Reference::of(&folder).sequences[0].clone())
         }
-        None => (open_model("mora/tiny-ipd").decoder().clone(), vec![2, 17, 301, 5, 999, 42, 7, 640]),
+        None => (open_model("mora/tiny-ipd").decoder().clone(), vec![2, 17, 301, 5, 599, 42, 7, 640]),
     }
 }
 

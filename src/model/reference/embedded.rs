@@ -1,6 +1,6 @@
-//! Models that are part of the program.
+//! Models and adapters that are part of the program.
 
-/// A model whose files were compiled in.
+/// A model or an adapter whose files were compiled in.
 pub struct Model {
     /// Its name after `mora/`.
     pub name: &'static str,
@@ -17,7 +17,14 @@ macro_rules! embed {
     };
 }
 
-/// All embedded models.
-pub static MODELS: &[Model] = &[embed!(
-    "tiny-ipd": "config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
-)];
+/// All that is embedded: the model, and its adapters as `scripts/train_moral_agents.rhai` made them.
+pub static MODELS: &[Model] = &[
+    embed!(
+        "tiny-ipd": "config.json", "generation_config.json", "model.safetensors", "tokenizer.json",
+        "tokenizer_config.json",
+    ),
+    embed!("tiny-ipd/PT2": "adapter_config.json", "adapter_model.safetensors"),
+    embed!("tiny-ipd/PT3_De": "adapter_config.json", "adapter_model.safetensors"),
+    embed!("tiny-ipd/PT3_Ut": "adapter_config.json", "adapter_model.safetensors"),
+    embed!("tiny-ipd/PT4": "adapter_config.json", "adapter_model.safetensors"),
+];

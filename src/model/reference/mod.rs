@@ -88,8 +88,10 @@ fn embedded(name: &str) -> Result<Reference> {
         Some(name) => Ok(Reference::Embedded(name)),
         None => {
             let known: Vec<String> = names.clone().map(|name| format!("mora/{name}")).collect();
-            let error =
-                Error::new(format!("no embedded model \"mora/{name}\", expected {}", known.join(" or ")));
+            let error = Error::new(format!(
+                "no embedded model or adapter \"mora/{name}\", expected {}",
+                known.join(", ")
+            ));
             Err(match did_you_mean(&format!("mora/{name}"), known.iter().map(String::as_str)) {
                 Some(near) => error.hint(near),
                 None => error,
