@@ -517,6 +517,11 @@ fn what_cannot_be_swept_is_an_error() {
     assert!(error.contains("2 source prompts for 4 prompts"), "{error}");
     assert!(Scoring::new(answers(), &[], model.tokenizer()).is_err());
 
+    let renamed = words::renamed("gemma2");
+    let of_others = Donor { model: &renamed, prompts: &targets, scoring: scored() };
+    let error = message(Plan::new(&model, &targets, scored(), Some(of_others)));
+    assert!(error.contains("has another tokenizer: token 2 is \"v2\", expected \"w2\""), "{error}");
+
     let config = model.decoder().config();
     for (name, expected) in [
         ("L26H0", "L26H0: layers are 0–2"),
@@ -546,4 +551,15 @@ fn what_cannot_be_swept_is_an_error() {
     let sweep = Sweep { source: Source::Add(nan), ..zero(Engine::Fast) };
     let error = sweep.run(&[cell], &mut Session::default()).unwrap_err().to_string();
     assert!(error.contains("no numbers"), "{error}");
+
+    let broken = words::broken("gemma2");
+    let donor = Some((&broken, targets.as_slice()));
+    let case = Case { target: &model, prompts: &targets, donor, source: Source::Run, metric: answers() };
+    for engine in [Engine::Fast, Engine::Naive] {
+        let spots = vec![case.plan().spot(&Where::All, Align::Positions).unwrap()];
+        let sweep = Sweep { plan: case.plan(), source: Source::Run, spots, engine, budget: None };
+        let cell = Cell::new(vec!["L0_MLP".parse().unwrap()], 0);
+        let error = sweep.run(&[cell], &mut Session::default()).unwrap_err().to_string();
+        assert!(error.contains("the metric of the source is not a number on prompt 0"), "{error}");
+    }
 }

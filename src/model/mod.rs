@@ -25,6 +25,8 @@ pub mod weights;
 
 use std::sync::Arc;
 
+#[cfg(feature = "meter")]
+pub use self::kernels::product::meter;
 use self::decoder::Decoder;
 use self::side_path::SidePath;
 use self::tokenizer::Tokenizer;

@@ -7,6 +7,31 @@ use super::{Cell, Spot, Sweep};
 use crate::error::{Error, Result};
 use crate::frame::{Cell as Value, Column, Frame};
 
+/// Means of a sweep's table over what `keys` do not name, as [`Frame::mean_by`] takes them but for `normalised`:
+/// that is the mean delta over the mean of source_value − baseline. A mean of the rows' own ratios would be
+/// ruled by the prompts on which source and baseline happen to agree. Null where there is no source or the two
+/// means are equal. A table of both ways keeps `direction` apart, named or not.
+///
+/// # Errors
+/// A key that is no column.
+pub fn means(frame: &Frame, keys: &[String]) -> Result<Frame> {
+    let mut keys = keys.to_vec();
+    if frame.has("direction") && !keys.iter().any(|key| key == "direction") {
+        keys.insert(0, "direction".to_string());
+    }
+    let means = frame.mean_by(&keys)?;
+    if keys.iter().any(|key| ["baseline", "source_value", "delta", "normalised"].contains(&key.as_str())) {
+        return Ok(means);
+    }
+    let (baseline, source) = (means.floats("baseline")?, means.floats("source_value")?);
+    let whole = source.into_iter().zip(baseline).map(|(source, baseline)| source - baseline);
+    let normalised = means.floats("delta")?.into_iter().zip(whole).map(|(delta, whole)| {
+        let ratio = delta / whole;
+        ratio.is_finite().then_some(ratio)
+    });
+    means.with_column("normalised", Column::Float(normalised.collect()))
+}
+
 /// What a sweep found.
 #[derive(Debug, Clone)]
 pub struct Effects {

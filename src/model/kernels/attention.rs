@@ -13,10 +13,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Storage, Tensor};
-use gemm::{Parallelism, gemm};
 use rayon::prelude::*;
 
 use super::math::{exp_and_sum, max, tanh};
+use super::product::product;
 use crate::model::tree::Segment;
 
 /// Queries of a block: with the heads that share keys, enough rows for a good matrix product, few
@@ -426,45 +426,4 @@ fn resized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
         buffer.resize(len, 0.0);
     }
     &mut buffer[..len]
-}
-
-/// A matrix as pointer, row stride and column stride.
-type Matrix<P> = (P, isize, isize);
-
-/// `out (+)= left · right` for (m, n, k) matrices, on this thread.
-///
-/// # Safety
-/// The pointers must reach the matrices that the sizes and strides describe; `out` is not read unless
-/// `accumulate`.
-unsafe fn product(
-    (m, n, k): (usize, usize, usize),
-    out: Matrix<*mut f32>,
-    left: Matrix<*const f32>,
-    right: Matrix<*const f32>,
-    accumulate: bool,
-) {
-    // SAFETY: as promised by the caller.
-    unsafe {
-        gemm(
-            m,
-            n,
-            k,
-            out.0,
-            out.2,
-            out.1,
-            accumulate,
-            left.0,
-            left.2,
-            left.1,
-            right.0,
-            right.2,
-            right.1,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
-    }
 }

@@ -6,8 +6,9 @@
 //! number of threads.
 
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
-use gemm::{Parallelism, gemm};
 use rayon::prelude::*;
+
+use super::product::product as multiply;
 
 /// Columns of a block, at least: one row of them is already more than gemm's 16 × 16 small outputs.
 const MIN_COLUMNS: usize = 272;
@@ -136,26 +137,12 @@ impl Block {
                 let bias = &bias[column..][..columns];
                 (0..rows).for_each(|row| out.add(row * n).copy_from_nonoverlapping(bias.as_ptr(), columns));
             }
-            gemm(
-                rows,
-                columns,
-                k,
-                out,
-                1,
-                n as isize,
+            multiply(
+                (rows, columns, k),
+                (out, n as isize, 1),
+                (x.as_ptr(), k as isize, 1),
+                (weight.as_ptr(), 1, k as isize),
                 bias.is_some(),
-                x.as_ptr(),
-                1,
-                k as isize,
-                weight.as_ptr(),
-                k as isize,
-                1,
-                1.0,
-                1.0,
-                false,
-                false,
-                false,
-                Parallelism::None,
             );
         }
     }

@@ -8,6 +8,7 @@ pub mod attention;
 pub mod gated;
 pub mod linear;
 mod math;
+pub mod product;
 pub mod rms_norm;
 pub mod rope;
 
