@@ -220,8 +220,9 @@ fn growth() {
             })
             .collect();
         // The same wording in the next scenario, one prompt's too.
-        let sources: Vec<Vec<u32>> =
-            (0..count).map(|row| if count < 4 { fifteen[row + 3].clone() } else { rows[(row + 3) % count].clone() }).collect();
+        let sources: Vec<Vec<u32>> = (0..count)
+            .map(|row| if count < 4 { fifteen[row + 3].clone() } else { rows[(row + 3) % count].clone() })
+            .collect();
         let distinct = TokenTree::shared(&[rows.clone(), sources.clone()].concat()).unwrap().len();
         let tokens = rows.iter().map(Vec::len).sum::<usize>();
         let work = Work::new((&model, rows), (&model, sources), metric(&model, &[33, 34]));

@@ -8,7 +8,7 @@ use common::words;
 use mora::interp::metric::{Metric, Scoring};
 use mora::interp::sweep::{
     Align, Cell, Circuit, Direction, Donor, Effects, Engine, Greedy, Part, Plan, Session, Source, Spot,
-    Store, Sweep, Where,
+    Store, Sweep, Where, means,
 };
 use mora::lora::apply::with_adapter;
 use mora::model::Model;
@@ -495,6 +495,38 @@ fn circuits_are_the_greedy_ones() {
         let once = sweep.circuit(&candidates, 0, &once, &mut Session::default()).unwrap();
         assert_eq!(once.steps[1].part, circuit.steps[1].part);
         assert_eq!(once.frame().unwrap().height(), 4 * targets.len());
+    }
+}
+
+#[test]
+fn means_are_normalised_by_the_mean_difference() {
+    let model = words::model("llama");
+    let (targets, sources) = (targets(&model), sources(&model));
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    for donor in [Some((&model, sources.as_slice())), None] {
+        let source = if donor.is_some() { Source::Run } else { Source::Zero };
+        let case = Case { target: &model, prompts: &targets, donor, source, metric: answers() };
+        let spots = vec![case.plan().spot(&Where::All, Align::Positions).unwrap()];
+        let cells = singles(&Part::set("attn+mlp", &[1], model.decoder().config()).unwrap(), 1);
+        let effects = case.run(Engine::Fast, &spots, &cells, None);
+        let frame = effects.frame().unwrap();
+        let told = means(&frame, &["component".to_string()]).unwrap();
+        let names = ["component", "baseline", "source_value", "patched", "delta", "flipped", "normalised"];
+        assert_eq!(told.names(), names);
+        for (index, patched) in effects.patched.iter().enumerate() {
+            let delta = mean(patched) - mean(&effects.baseline);
+            assert!((told.floats("delta").unwrap()[index] - delta).abs() < 1e-12);
+            let found = told.floats("normalised").unwrap()[index];
+            match &effects.source {
+                // The last prompt's source is itself: its own ratio is none.
+                Some(source) => {
+                    let expected = delta / (mean(source) - mean(&effects.baseline));
+                    assert!((found - expected).abs() < 1e-12 * expected.abs().max(1.0), "{found} {expected}");
+                }
+                None => assert!(found.is_nan()),
+            }
+        }
+        assert!(means(&frame, &["delta".to_string()]).is_err());
     }
 }
 

@@ -25,9 +25,9 @@ pub mod weights;
 
 use std::sync::Arc;
 
+use self::decoder::Decoder;
 #[cfg(feature = "meter")]
 pub use self::kernels::product::meter;
-use self::decoder::Decoder;
 use self::side_path::SidePath;
 use self::tokenizer::Tokenizer;
 use crate::error::{Error, Result};

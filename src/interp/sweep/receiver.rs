@@ -83,9 +83,8 @@ impl Receiver {
                     (Point::K, config.n_kv_heads),
                     (Point::V, config.n_kv_heads),
                 ];
-                let of_point = |(point, count)| {
-                    (0..count).map(move |head| Part { layer, point, index: Some(head) })
-                };
+                let of_point =
+                    |(point, count)| (0..count).map(move |head| Part { layer, point, index: Some(head) });
                 heads.into_iter().flat_map(of_point).collect()
             }
             Self::Mlp { layer } => vec![Part { layer, point: Point::MlpOut, index: None }],
