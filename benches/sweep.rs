@@ -3,7 +3,8 @@
 //!
 //! `cargo bench --bench sweep -- peers` prints for each model and work a line of JSON with milliseconds per cell
 //! and row and every cell's patched metric, for `sweep.py --compare`. `-- growth` prints tables: cost against
-//! the number of prompts, of layers and the prompts' length.
+//! the number of prompts, of layers and the prompts' length. `-- rate` prints the machine's rate of float32 products.
+//! With `--features meter` growth and peers also tell the share of time in matrix products and the rate in them.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, missing_docs)]
 
 use std::path::{Path, PathBuf};
@@ -15,9 +16,11 @@ use mora::interp::sweep::{
     Align, Cell, Donor, Effects, Engine, Part, Plan, Session, Source, Spot, Sweep, Where,
 };
 use mora::model::Model;
+use mora::model::linear::Linear;
 use mora::model::open::{OpenOptions, open};
 use mora::model::prompt::Prompt;
 use mora::model::reference::Reference;
+use mora::model::tree::TokenTree;
 use serde_json::{Value, json};
 
 #[global_allocator]
@@ -45,13 +48,19 @@ fn main() {
     }
 }
 
-/// The machine's rate of float32 products, as candle computes them.
+/// The machine's rate of float32 products, as candle computes them and as mora does.
 fn rate() {
-    for (m, k, n) in [(2048, 2304, 9216), (4096, 576, 1536)] {
+    for (m, k, n) in [(2048, 2304, 9216), (4096, 576, 1536), (4096, 1536, 576), (833, 576, 1536)] {
         let a = Tensor::randn(0f32, 1.0, (m, k), &Device::Cpu).unwrap();
-        let b = Tensor::randn(0f32, 1.0, (k, n), &Device::Cpu).unwrap();
-        let seconds = (0..7).map(|_| seconds(|| drop(a.matmul(&b).unwrap()))).fold(f64::MAX, f64::min);
-        println!("float32 product {m} x {k} x {n}: {:.0} GFLOP/s", 2e-9 * (m * k * n) as f64 / seconds);
+        let weight = Tensor::randn(0f32, 1.0, (n, k), &Device::Cpu).unwrap();
+        let linear = Linear::new(weight.clone(), None);
+        let best = |work: &dyn Fn() -> Tensor| {
+            let seconds = (0..15).map(|_| seconds(|| drop(work()))).fold(f64::MAX, f64::min);
+            2e-9 * (m * k * n) as f64 / seconds
+        };
+        let candle = best(&|| a.matmul(&weight.t().unwrap()).unwrap());
+        let mora = best(&|| linear.forward(&a, true).unwrap());
+        println!("float32 product {m} x {k} x {n}, GFLOP/s: candle {candle:.0}, mora {mora:.0}");
     }
 }
 
@@ -183,8 +192,9 @@ fn beside_peers(name: &str, file: &str, arguments: &[String]) {
             .collect();
         let ms_per_cell = seconds * 1e3 / (cells.len() * rows.len()) as f64;
         eprintln!(
-            "{name} {work_name}: {} cells in {seconds:.2} s, {ms_per_cell:.2} ms per cell and row",
-            cells.len()
+            "{name} {work_name}: {} cells in {seconds:.2} s, {ms_per_cell:.2} ms per cell and row{METERED}{}",
+            cells.len(),
+            metered(seconds)
         );
         println!(
             "{}",
@@ -193,46 +203,58 @@ fn beside_peers(name: &str, file: &str, arguments: &[String]) {
     }
 }
 
-/// How the cost of a sweep grows, as tables.
+/// How the cost of a sweep grows, as tables. The clean runs of prompts and sources count too: of few cells they
+/// are a larger part.
 fn growth() {
     let model = open_model(MODELS[0].1);
-    let rows = rows(MODELS[0].0, 139);
-    println!("\n| prompts | distinct rows | ms per cell and prompt |\n| --- | --- | --- |");
+    let fifteen = rows(MODELS[0].0, 139);
+    println!("\n| prompts | tokens | distinct, with their sources' | ms per cell and prompt |{METERED}");
+    println!("| --- | --- | --- | --- |{METERED_RULE}");
     for count in [1, 5, 15, 50, 150] {
         // Beyond the fifteen, variants: another token in the middle.
         let rows: Vec<Vec<u32>> = (0..count)
             .map(|index| {
-                let mut row = rows[index % rows.len()].clone();
+                let mut row = fifteen[index % fifteen.len()].clone();
                 let middle = row.len() / 2;
-                row[middle] = (row[middle] + (index / rows.len()) as u32) % 40_000;
+                row[middle] = (row[middle] + (index / fifteen.len()) as u32) % 40_000;
                 row
             })
             .collect();
-        let sources: Vec<Vec<u32>> =
-            (0..count).map(|row| rows[(row + 3.min(count - 1)) % count].clone()).collect();
+        // The same wording in the next scenario, one prompt's too.
+        let sources: Vec<Vec<u32>> = (0..count)
+            .map(|row| if count < 4 { fifteen[row + 3].clone() } else { rows[(row + 3) % count].clone() })
+            .collect();
+        let distinct = TokenTree::shared(&[rows.clone(), sources.clone()].concat()).unwrap().len();
+        let tokens = rows.iter().map(Vec::len).sum::<usize>();
         let work = Work::new((&model, rows), (&model, sources), metric(&model, &[33, 34]));
-        let some: Vec<Part> =
-            parts(&model, "mlp").into_iter().chain(parts(&model, "heads").into_iter().step_by(9)).collect();
+        // An MLP and a head of every other layer.
+        let config = model.decoder().config();
+        let some: Vec<Part> = (0..config.n_layers())
+            .step_by(2)
+            .flat_map(|layer| [format!("L{layer}_MLP"), format!("L{layer}H{}", layer % config.n_heads)])
+            .map(|name| name.parse().unwrap())
+            .collect();
         let spot = work.plan().spot(&Where::All, Align::Positions).unwrap();
         let cells = cells(&some, 1);
         let (seconds, _) = work.run(Engine::Fast, &[spot], &cells);
-        println!("| {count} | {count} | {:.2} |", seconds * 1e3 / (cells.len() * count) as f64);
+        let per_cell = seconds * 1e3 / (cells.len() * count) as f64;
+        println!("| {count} | {tokens} | {distinct} | {per_cell:.2} |{}", metered(seconds));
     }
 
-    println!("\n| layers | ms per cell and prompt |\n| --- | --- |");
+    println!("\n| layers | cells | ms per cell and prompt |{METERED}\n| --- | --- | --- |{METERED_RULE}");
     for layers in [6, 12, 24, 48] {
         let model = random_model(layers);
-        growth_row(&layers.to_string(), &model, 128);
+        growth_row(layers, &model, 128);
     }
-    println!("\n| tokens of a prompt | ms per cell and prompt |\n| --- | --- |");
+    println!("\n| tokens | cells | ms per cell and prompt |{METERED}\n| --- | --- | --- |{METERED_RULE}");
     let model = random_model(12);
     for tokens in [32, 64, 128, 256, 512, 1024] {
-        growth_row(&tokens.to_string(), &model, tokens);
+        growth_row(tokens, &model, tokens);
     }
 }
 
 /// Five random prompts, each patched from one that differs from the middle on.
-fn growth_row(what: &str, model: &Model, tokens: usize) {
+fn growth_row(what: usize, model: &Model, tokens: usize) {
     let token = |seed: usize, position: usize| ((seed * 7919 + position * 104_729) % 500) as u32;
     let rows: Vec<Vec<u32>> = (0..5).map(|row| (0..tokens).map(|p| token(row, p)).collect()).collect();
     let sources: Vec<Vec<u32>> = (0..5)
@@ -242,7 +264,32 @@ fn growth_row(what: &str, model: &Model, tokens: usize) {
     let spot = work.plan().spot(&Where::All, Align::Positions).unwrap();
     let cells = cells(&parts(model, "heads+mlp"), 1);
     let (seconds, _) = work.run(Engine::Fast, &[spot], &cells);
-    println!("| {what} | {:.2} |", seconds * 1e3 / (cells.len() * 5) as f64);
+    let per_cell = seconds * 1e3 / (cells.len() * 5) as f64;
+    println!("| {what} | {} | {per_cell:.2} |{}", cells.len(), metered(seconds));
+}
+
+#[cfg(feature = "meter")]
+const METERED: &str = " share of time in products | GFLOP/s in them |";
+#[cfg(feature = "meter")]
+const METERED_RULE: &str = " --- | --- |";
+
+/// The share of `seconds` on all threads that went into matrix products, and the rate in them.
+#[cfg(feature = "meter")]
+fn metered(seconds: f64) -> String {
+    let (in_products, operations) = mora::model::meter::take();
+    let threads = rayon::current_num_threads() as f64;
+    let rate = operations * 1e-9 / in_products * threads;
+    format!(" {:.0} % | {rate:.0} |", 100.0 * in_products / (seconds * threads))
+}
+
+#[cfg(not(feature = "meter"))]
+const METERED: &str = "";
+#[cfg(not(feature = "meter"))]
+const METERED_RULE: &str = "";
+
+#[cfg(not(feature = "meter"))]
+fn metered(_: f64) -> String {
+    String::new()
 }
 
 /// A Llama of random weights: d_model 256, 8 heads, d_mlp 768.

@@ -84,6 +84,8 @@ fn cells(model: &Model, spots: usize, is_vector: bool) -> Vec<Cell> {
         format!("L1H1.v L{last}_MLP"),
         "L1_MLP".to_string(),
         "LOGITS".to_string(),
+        format!("L{last}_ATTN"),
+        format!("L1_ATTN L{last}_MLP"),
     ];
     let senders: Vec<&str> = wide.into_iter().chain(narrow.into_iter().filter(|_| !is_vector)).collect();
     let mut cells = Vec::new();
@@ -295,6 +297,24 @@ fn keys_and_values_of_a_head_are_those_of_its_group() {
 }
 
 #[test]
+fn attention_as_a_receiver_is_all_its_heads() {
+    for name in ["gemma2", "gpt2", "llama"] {
+        let model = words::model(name);
+        let heads: Vec<String> =
+            (0..model.decoder().config().n_heads).map(|head| format!("L1H{head}")).collect();
+        let (targets, sources) = (targets(&model), sources(&model));
+        let donor = Some((&model, sources.as_slice()));
+        let mut sweep = sweep(&model, &targets, donor, Source::Run, &answers());
+        let cells: Vec<Cell> = (0..sweep.spots.len())
+            .flat_map(|spot| [path("L0_MLP", "L1_ATTN", spot), path("L0_MLP", &heads.join(" "), spot)])
+            .collect();
+        for pair in run(&mut sweep, Engine::Fast, &cells).patched.chunks(2) {
+            assert_eq!(pair[0], pair[1], "{name}");
+        }
+    }
+}
+
+#[test]
 fn a_sender_must_lie_below_its_receivers() {
     let error = |family: &str, senders: &str, receivers: &str| {
         let model = words::model(family);
@@ -310,7 +330,9 @@ fn a_sender_must_lie_below_its_receivers() {
         ("gpt_neox", "L0H1", "L0_MLP", "L0H1 does not lie below L0_MLP"),
         ("llama", "L0H1.q", "L1H0", "L0H1.q cannot send to L1H0"),
         ("llama", "L0_RESID_PRE", "LOGITS", "L0_RESID_PRE cannot send to LOGITS"),
+        ("llama", "L1_MLP", "L1_ATTN", "L1_MLP does not lie below L1_ATTN"),
         ("llama", "L0H0", "L9_MLP", "L9_MLP: layers are 0–"),
+        ("llama", "L0H0", "L9_ATTN", "L9_ATTN: layers are 0–"),
         ("llama", "L0H0", "L1H77.k", "L1H77: heads are 0–"),
     ] {
         let found = error(family, senders, receivers);

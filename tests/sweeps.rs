@@ -8,7 +8,7 @@ use common::words;
 use mora::interp::metric::{Metric, Scoring};
 use mora::interp::sweep::{
     Align, Cell, Circuit, Direction, Donor, Effects, Engine, Greedy, Part, Plan, Session, Source, Spot,
-    Store, Sweep, Where,
+    Store, Sweep, Where, means,
 };
 use mora::lora::apply::with_adapter;
 use mora::model::Model;
@@ -499,6 +499,38 @@ fn circuits_are_the_greedy_ones() {
 }
 
 #[test]
+fn means_are_normalised_by_the_mean_difference() {
+    let model = words::model("llama");
+    let (targets, sources) = (targets(&model), sources(&model));
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    for donor in [Some((&model, sources.as_slice())), None] {
+        let source = if donor.is_some() { Source::Run } else { Source::Zero };
+        let case = Case { target: &model, prompts: &targets, donor, source, metric: answers() };
+        let spots = vec![case.plan().spot(&Where::All, Align::Positions).unwrap()];
+        let cells = singles(&Part::set("attn+mlp", &[1], model.decoder().config()).unwrap(), 1);
+        let effects = case.run(Engine::Fast, &spots, &cells, None);
+        let frame = effects.frame().unwrap();
+        let told = means(&frame, &["component".to_string()]).unwrap();
+        let names = ["component", "baseline", "source_value", "patched", "delta", "flipped", "normalised"];
+        assert_eq!(told.names(), names);
+        for (index, patched) in effects.patched.iter().enumerate() {
+            let delta = mean(patched) - mean(&effects.baseline);
+            assert!((told.floats("delta").unwrap()[index] - delta).abs() < 1e-12);
+            let found = told.floats("normalised").unwrap()[index];
+            match &effects.source {
+                // The last prompt's source is itself: its own ratio is none.
+                Some(source) => {
+                    let expected = delta / (mean(source) - mean(&effects.baseline));
+                    assert!((found - expected).abs() < 1e-12 * expected.abs().max(1.0), "{found} {expected}");
+                }
+                None => assert!(found.is_nan()),
+            }
+        }
+        assert!(means(&frame, &["delta".to_string()]).is_err());
+    }
+}
+
+#[test]
 fn what_cannot_be_swept_is_an_error() {
     let (model, other) = (words::model("gemma2"), words::model("llama"));
     let foreign = common::open_model("mora/tiny-ipd");
@@ -516,6 +548,11 @@ fn what_cannot_be_swept_is_an_error() {
     let error = message(Plan::new(&model, &targets, scored(), Some(few)));
     assert!(error.contains("2 source prompts for 4 prompts"), "{error}");
     assert!(Scoring::new(answers(), &[], model.tokenizer()).is_err());
+
+    let renamed = words::renamed("gemma2");
+    let of_others = Donor { model: &renamed, prompts: &targets, scoring: scored() };
+    let error = message(Plan::new(&model, &targets, scored(), Some(of_others)));
+    assert!(error.contains("has another tokenizer: token 2 is \"v2\", expected \"w2\""), "{error}");
 
     let config = model.decoder().config();
     for (name, expected) in [
@@ -546,4 +583,15 @@ fn what_cannot_be_swept_is_an_error() {
     let sweep = Sweep { source: Source::Add(nan), ..zero(Engine::Fast) };
     let error = sweep.run(&[cell], &mut Session::default()).unwrap_err().to_string();
     assert!(error.contains("no numbers"), "{error}");
+
+    let broken = words::broken("gemma2");
+    let donor = Some((&broken, targets.as_slice()));
+    let case = Case { target: &model, prompts: &targets, donor, source: Source::Run, metric: answers() };
+    for engine in [Engine::Fast, Engine::Naive] {
+        let spots = vec![case.plan().spot(&Where::All, Align::Positions).unwrap()];
+        let sweep = Sweep { plan: case.plan(), source: Source::Run, spots, engine, budget: None };
+        let cell = Cell::new(vec!["L0_MLP".parse().unwrap()], 0);
+        let error = sweep.run(&[cell], &mut Session::default()).unwrap_err().to_string();
+        assert!(error.contains("the metric of the source is not a number on prompt 0"), "{error}");
+    }
 }

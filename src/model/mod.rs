@@ -31,6 +31,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use self::decoder::Decoder;
+#[cfg(feature = "meter")]
+pub use self::kernels::product::meter;
 use self::side_path::SidePath;
 use self::tokenizer::Tokenizer;
 use crate::error::{Error, Result};

@@ -28,7 +28,24 @@ pub fn tuned(name: &str) -> Model {
     })
 }
 
+/// A family's fixture with a tokenizer of other words: token n is "vn".
+pub fn renamed(name: &str) -> Model {
+    named(name, "v", |_, tensor| tensor)
+}
+
+/// A family's fixture with a weight that is no number.
+pub fn broken(name: &str) -> Model {
+    opened(name, |index, tensor| match index {
+        0 => (tensor * f64::NAN).unwrap(),
+        _ => tensor,
+    })
+}
+
 fn opened(name: &str, change: impl Fn(usize, Tensor) -> Tensor) -> Model {
+    named(name, "w", change)
+}
+
+fn named(name: &str, letter: &str, change: impl Fn(usize, Tensor) -> Tensor) -> Model {
     let (from, to) = (family(name), tempfile::tempdir().unwrap());
     let config = std::fs::read_to_string(from.join("config.json")).unwrap();
     std::fs::write(to.path().join("config.json"), &config).unwrap();
@@ -50,17 +67,17 @@ fn opened(name: &str, change: impl Fn(usize, Tensor) -> Tensor) -> Model {
         .collect();
     candle_core::safetensors::save(&changed, to.path().join("model.safetensors")).unwrap();
     let config: serde_json::Value = serde_json::from_str(&config).unwrap();
-    write_tokenizer(&to.path().join("tokenizer.json"), config["vocab_size"].as_u64().unwrap());
+    write_tokenizer(&to.path().join("tokenizer.json"), letter, config["vocab_size"].as_u64().unwrap());
     open_model(to.path().to_str().unwrap())
 }
 
-fn write_tokenizer(path: &Path, words: u64) {
+fn write_tokenizer(path: &Path, letter: &str, words: u64) {
     let vocab: serde_json::Map<String, serde_json::Value> =
-        (0..words).map(|id| (format!("w{id}"), id.into())).collect();
+        (0..words).map(|id| (format!("{letter}{id}"), id.into())).collect();
     let json = serde_json::json!({
         "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
         "pre_tokenizer": { "type": "WhitespaceSplit" }, "post_processor": null, "decoder": null,
-        "model": { "type": "WordLevel", "vocab": vocab, "unk_token": "w0" },
+        "model": { "type": "WordLevel", "vocab": vocab, "unk_token": format!("{letter}0") },
     });
     std::fs::write(path, serde_json::to_string(&json).unwrap()).unwrap();
 }

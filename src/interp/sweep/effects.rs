@@ -5,7 +5,34 @@ use candle_core::{Device, Tensor};
 use super::cell::joined;
 use super::{Cell, Spot, Sweep};
 use crate::error::{Error, Result};
-use crate::frame::{Cell as Value, Column, Frame};
+use crate::frame::{Aggregate, Cell as Value, Column, Frame, Stat};
+
+/// What a sweep measures, as [`means`] tells it.
+const MEASURED: [&str; 5] = ["baseline", "source_value", "patched", "delta", "flipped"];
+
+/// Means of what a sweep measured, for each combination of values in `keys`: `baseline`, `source_value`, `patched`,
+/// `delta`, `flipped` (the fraction that is) and `normalised`, the mean delta over the mean of source_value −
+/// baseline. A mean of the rows' own ratios would be ruled by the prompts on which source and baseline happen to
+/// agree. Null where there is no source or the two means are equal. A table of both ways keeps `direction` apart,
+/// named or not.
+///
+/// # Errors
+/// A key that is no column, or is what was measured.
+pub fn means(frame: &Frame, keys: &[String]) -> Result<Frame> {
+    let mut keys = keys.to_vec();
+    if frame.has("direction") && !keys.iter().any(|key| key == "direction") {
+        keys.insert(0, "direction".to_string());
+    }
+    let aggregates = MEASURED.map(|name| Aggregate::new(name, Stat::Mean).named(name));
+    let means = frame.group_by(&keys, &aggregates)?;
+    let (baseline, source) = (means.floats("baseline")?, means.floats("source_value")?);
+    let whole = source.into_iter().zip(baseline).map(|(source, baseline)| source - baseline);
+    let normalised = means.floats("delta")?.into_iter().zip(whole).map(|(delta, whole)| {
+        let ratio = delta / whole;
+        ratio.is_finite().then_some(ratio)
+    });
+    means.with_column("normalised", Column::Float(normalised.collect()))
+}
 
 /// What a sweep found.
 #[derive(Debug, Clone)]

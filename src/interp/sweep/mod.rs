@@ -35,7 +35,7 @@ use candle_core::Tensor;
 pub use self::cell::Cell;
 use self::cell::Place;
 pub use self::circuit::{Circuit, Direction, Greedy, Step};
-pub use self::effects::Effects;
+pub use self::effects::{Effects, means};
 use self::forest::Forest;
 use self::naive::PlainValues;
 pub use self::part::Part;

@@ -20,6 +20,11 @@ pub enum Receiver {
         /// Which of its projections; all three where `None`.
         input: Option<Input>,
     },
+    /// `L9_ATTN`: a block's attention, what all its heads make of its input.
+    Attn {
+        /// Its block.
+        layer: usize,
+    },
     /// `L9_MLP`: a block's MLP.
     Mlp {
         /// Its block.
@@ -72,6 +77,16 @@ impl Receiver {
                 let inputs = Input::ALL.into_iter().filter(|own| input.is_none_or(|input| input == *own));
                 inputs.map(|input| input.part(layer, head, config)).collect()
             }
+            Self::Attn { layer } => {
+                let heads = [
+                    (Point::Q, config.n_heads),
+                    (Point::K, config.n_kv_heads),
+                    (Point::V, config.n_kv_heads),
+                ];
+                let of_point =
+                    |(point, count)| (0..count).map(move |head| Part { layer, point, index: Some(head) });
+                heads.into_iter().flat_map(of_point).collect()
+            }
             Self::Mlp { layer } => vec![Part { layer, point: Point::MlpOut, index: None }],
             Self::Logits => {
                 vec![Part { layer: config.n_layers() - 1, point: Point::ResidPost, index: None }]
@@ -85,6 +100,7 @@ impl Receiver {
             Self::Head { layer, head, .. } => {
                 Part { layer, point: Point::Z, index: Some(head) }.check(config)
             }
+            Self::Attn { layer } => Part { layer, point: Point::AttnOut, index: None }.check(config),
             Self::Mlp { layer } => Part { layer, point: Point::MlpOut, index: None }.check(config),
             Self::Logits => Ok(()),
         }
@@ -93,7 +109,7 @@ impl Receiver {
     /// True where what `sender` adds to the residual stream is there when the receiver reads it.
     fn is_above(self, sender: &Part, config: &ArchConfig) -> bool {
         match self {
-            Self::Head { layer, .. } => sender.layer < layer,
+            Self::Head { layer, .. } | Self::Attn { layer } => sender.layer < layer,
             Self::Mlp { layer } => {
                 let sees_own_attention = !config.parallel_residual && writes(sender.point) == Point::AttnOut;
                 sender.layer < layer || (sender.layer == layer && sees_own_attention)
@@ -153,7 +169,7 @@ pub fn check(senders: &[Part], receivers: &[Receiver], config: &ArchConfig) -> R
             if !receiver.is_above(sender, config) {
                 let error = Error::new(format!("{sender} does not lie below {receiver}"));
                 return Err(error.hint(match config.parallel_residual {
-                    true => "a head and an MLP read what lower layers wrote",
+                    true => "heads and MLPs read what lower layers wrote",
                     false => "a head reads what lower layers wrote, an MLP its own layer's attention too",
                 }));
             }
@@ -168,6 +184,7 @@ impl fmt::Display for Receiver {
             Self::Head { layer, head, input } => {
                 write!(f, "L{layer}H{head}{}", input.map_or("", Input::suffix))
             }
+            Self::Attn { layer } => write!(f, "L{layer}_ATTN"),
             Self::Mlp { layer } => write!(f, "L{layer}_MLP"),
             Self::Logits => f.write_str("LOGITS"),
         }
@@ -180,7 +197,7 @@ impl FromStr for Receiver {
     fn from_str(text: &str) -> Result<Self> {
         parse(text).ok_or_else(|| {
             Error::new(format!("there is no receiver \"{text}\""))
-                .hint("receivers are named like L9H3, L9H3.q, L9H3.k, L9H3.v, L9_MLP and LOGITS")
+                .hint("receivers are named like L9H3, L9H3.q, L9H3.k, L9H3.v, L9_ATTN, L9_MLP and LOGITS")
         })
     }
 }
@@ -195,6 +212,7 @@ fn parse(text: &str) -> Option<Receiver> {
         (Part { layer, point: Point::Z, index: Some(head) }, _) => {
             Some(Receiver::Head { layer, head, input })
         }
+        (Part { layer, point: Point::AttnOut, .. }, None) => Some(Receiver::Attn { layer }),
         (Part { layer, point: Point::MlpOut, .. }, None) => Some(Receiver::Mlp { layer }),
         _ => None,
     }
@@ -207,10 +225,10 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        for name in ["L9H3", "L9H3.q", "L0H11.k", "L2H0.v", "L9_MLP", "LOGITS"] {
+        for name in ["L9H3", "L9H3.q", "L0H11.k", "L2H0.v", "L9_ATTN", "L9_MLP", "LOGITS"] {
             assert_eq!(name.parse::<Receiver>().unwrap().to_string(), name);
         }
-        for name in ["L9", "L9H3.z", "L9_MLP.q", "L9KV1.k", "logits", "L9H3.pattern", "L9_ATTN", "L1N4"] {
+        for name in ["L9", "L9H3.z", "L9_MLP.q", "L9KV1.k", "logits", "L9H3.pattern", "L9_ATTN.q", "L1N4"] {
             assert!(name.parse::<Receiver>().is_err(), "{name}");
         }
     }

@@ -10,7 +10,7 @@ pub mod gated;
 pub mod linear;
 pub mod log_prob;
 mod math;
-mod product;
+pub(crate) mod product;
 pub mod rms_norm;
 pub mod rope;
 pub mod side_path;

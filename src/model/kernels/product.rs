@@ -38,6 +38,12 @@ impl<'a> Matrix<'a> {
         Term { left: self, right, k, factor: 1.0 }
     }
 
+    /// From a row and a column on: pointer and strides.
+    fn at(&self, row: usize, column: usize) -> Pointed<*const f32> {
+        let start = self.values.as_ptr().wrapping_add(row * self.row_stride + column * self.column_stride);
+        (start, self.row_stride as isize, self.column_stride as isize)
+    }
+
     /// Whether a matrix of this size lies inside the values.
     fn reaches(&self, rows: usize, columns: usize) -> bool {
         rows == 0
@@ -119,26 +125,13 @@ impl Block {
                 (0..rows).for_each(|row| out.add(row * n).copy_from_nonoverlapping(bias.as_ptr(), columns));
             }
             for (i, Term { left, right, k, factor }) in terms.iter().enumerate() {
-                gemm(
-                    rows,
-                    columns,
-                    *k,
-                    out,
-                    1,
-                    n as isize,
-                    bias.is_some() || i > 0,
-                    left.values.as_ptr().wrapping_add(row * left.row_stride),
-                    left.column_stride as isize,
-                    left.row_stride as isize,
-                    right.values.as_ptr().wrapping_add(column * right.column_stride),
-                    right.column_stride as isize,
-                    right.row_stride as isize,
-                    1.0,
+                on_this_thread(
+                    (rows, columns, *k),
+                    (out, n as isize, 1),
+                    left.at(row, 0),
+                    right.at(0, column),
                     *factor,
-                    false,
-                    false,
-                    false,
-                    Parallelism::None,
+                    bias.is_some() || i > 0,
                 );
             }
         }
@@ -164,5 +157,72 @@ mod tests {
                 assert!(seen.iter().all(|&seen| seen == 1), "{m} x {n} on {threads} threads");
             }
         }
+    }
+}
+
+/// A matrix as pointer, row stride and column stride.
+pub type Pointed<P> = (P, isize, isize);
+
+/// `out (+)= factor · left · right` for (m, n, k) matrices, on this thread.
+///
+/// # Safety
+/// The pointers must reach the matrices that the sizes and strides describe; `out` is not read unless
+/// `accumulate`.
+pub unsafe fn on_this_thread(
+    (m, n, k): (usize, usize, usize),
+    out: Pointed<*mut f32>,
+    left: Pointed<*const f32>,
+    right: Pointed<*const f32>,
+    factor: f32,
+    accumulate: bool,
+) {
+    #[cfg(feature = "meter")]
+    let start = std::time::Instant::now();
+    // SAFETY: as promised by the caller.
+    unsafe {
+        gemm(
+            m,
+            n,
+            k,
+            out.0,
+            out.2,
+            out.1,
+            accumulate,
+            left.0,
+            left.2,
+            left.1,
+            right.0,
+            right.2,
+            right.1,
+            1.0,
+            factor,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+    #[cfg(feature = "meter")]
+    meter::add(start.elapsed(), 2 * (m * n * k) as u64);
+}
+
+/// What products cost: for benches alone, which switch the feature `meter` on.
+#[cfg(feature = "meter")]
+pub mod meter {
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    use std::time::Duration;
+
+    static NANOSECONDS: AtomicU64 = AtomicU64::new(0);
+    static OPERATIONS: AtomicU64 = AtomicU64::new(0);
+
+    pub(super) fn add(time: Duration, operations: u64) {
+        NANOSECONDS.fetch_add(time.as_nanos() as u64, Relaxed);
+        OPERATIONS.fetch_add(operations, Relaxed);
+    }
+
+    /// Seconds of all threads in products, and multiplications and additions, since the last call.
+    pub fn take() -> (f64, f64) {
+        let seconds = NANOSECONDS.swap(0, Relaxed) as f64 * 1e-9;
+        (seconds, OPERATIONS.swap(0, Relaxed) as f64)
     }
 }

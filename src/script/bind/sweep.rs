@@ -323,7 +323,7 @@ mod sweeps {
     /// joined by `+`, or an array of names such as `"L8_MLP"`, in which an array is a group patched together),
     /// `layers` (all; an array or range), `positions` ("all"; "last", "each", an index, an array of indices, words of
     /// the prompts, or a map from names to these), `align` ("positions"; "ends" where prompt and source differ in length),
-    /// `receivers` (none; path patching: only these, such as `["L9H3.q", "L9_MLP", "LOGITS"]`, read what the component
+    /// `receivers` (none; path patching: only these, such as `["L9H3.q", "L9_ATTN", "L9_MLP", "LOGITS"]`, read what the component
     /// changes, everything between them frozen), `two_way` (false; the other way too, told apart by a column `direction`), `keep` (none; a folder in the output
     /// folder that keeps finished cells, from which a stopped sweep goes on), `memory` (GiB; a quarter of what is
     /// free), `engine` ("fast"; "naive": one hooked forward a cell).
@@ -386,15 +386,17 @@ mod sweeps {
         Ok(sweep.frame()?)
     }
 
-    /// Means over what is not named, for each value of these columns (a name or an array): `delta`, `normalised`,
-    /// `patched`, `baseline`.
+    /// Means over what is not named, for each value of these columns (a name or an array): `baseline`, `source_value`,
+    /// `patched`, `delta`, `flipped` (the fraction that is), and `normalised`: the mean delta over the mean of
+    /// source_value − baseline, not a mean of ratios, which prompts without a difference to speak of would rule.
+    /// A sweep of both ways keeps `direction` apart.
     #[rhai_fn(return_raw)]
     pub fn mean_by(sweep: Sweep, keys: Dynamic) -> ScriptResult<Frame> {
         let keys = match keys.as_immutable_string_ref() {
             Ok(key) => vec![key.to_string()],
             Err(_) => argument::<Vec<String>>("mean_by", "keys", &keys)?,
         };
-        Ok(sweep.frame()?.mean_by(&keys)?)
+        Ok(crate::interp::sweep::means(&sweep.frame()?, &keys)?)
     }
 
     /// The mean delta over prompts of the components of one kind ("head", "head.q", "mlp", "resid_pre", …): a tensor

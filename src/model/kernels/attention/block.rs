@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
-use gemm::{Parallelism, gemm};
-
 use super::Attention;
+use crate::model::kernels::product::on_this_thread;
 use crate::model::tree::Segment;
 
 /// Queries of a block: with the heads that share keys, enough rows for a good matrix product, few
@@ -201,11 +200,12 @@ impl View {
             // SAFETY: scores [rows, keys] at the run's rows and column, left [rows, d_head] and the run's
             // keys are all inside their slices, with these strides.
             unsafe {
-                product(
+                on_this_thread(
                     (run.rows.len(), run.keys.len(), d_head),
                     (scores.as_mut_ptr().add(run.rows.start * self.keys + run.column), self.keys as isize, 1),
                     (left.as_ptr().add(run.rows.start * d_head), d_head as isize, 1),
                     (keys.as_ptr(), 1, self.key_stride()),
+                    1.0,
                     false,
                 );
             }
@@ -221,11 +221,12 @@ impl View {
             let values = self.first(run, values);
             // SAFETY: as in `dot`.
             unsafe {
-                product(
+                on_this_thread(
                     (run.rows.len(), d_head, run.keys.len()),
                     (out.as_mut_ptr().add(run.rows.start * d_head), d_head as isize, 1),
                     (weights.as_ptr().add(run.rows.start * self.keys + run.column), self.keys as isize, 1),
                     (values.as_ptr(), self.key_stride(), 1),
+                    1.0,
                     true,
                 );
             }
@@ -239,11 +240,12 @@ impl View {
         assert!(weights.len() >= self.rows * self.keys && left.len() >= self.rows * d_head);
         // SAFETY: as in `dot`, and `out` reaches the run's keys.
         unsafe {
-            product(
+            on_this_thread(
                 (run.keys.len(), d_head, run.rows.len()),
                 (out.as_mut_ptr(), d_head as isize, 1),
                 (weights.as_ptr().add(run.rows.start * self.keys + run.column), 1, self.keys as isize),
                 (left.as_ptr().add(run.rows.start * d_head), d_head as isize, 1),
+                1.0,
                 true,
             );
         }
@@ -259,46 +261,5 @@ impl View {
 
     fn key_stride(&self) -> isize {
         (self.sizes.n_kv_heads * self.sizes.d_head) as isize
-    }
-}
-
-/// A matrix as pointer, row stride and column stride.
-type Matrix<P> = (P, isize, isize);
-
-/// `out (+)= left · right` for (m, n, k) matrices, on this thread.
-///
-/// # Safety
-/// The pointers must reach the matrices that the sizes and strides describe; `out` is not read unless
-/// `accumulate`.
-unsafe fn product(
-    (m, n, k): (usize, usize, usize),
-    out: Matrix<*mut f32>,
-    left: Matrix<*const f32>,
-    right: Matrix<*const f32>,
-    accumulate: bool,
-) {
-    // SAFETY: as promised by the caller.
-    unsafe {
-        gemm(
-            m,
-            n,
-            k,
-            out.0,
-            out.2,
-            out.1,
-            accumulate,
-            left.0,
-            left.2,
-            left.1,
-            right.0,
-            right.2,
-            right.1,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
     }
 }
