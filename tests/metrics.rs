@@ -211,14 +211,14 @@ fn kl_says_what_shape_it_needs() {
     let zeros = |dims: &[usize]| Tensor::zeros(dims, candle_core::DType::F32, &Device::Cpu).unwrap();
     let n = prompts().len();
     let expected = format!("kl needs reference logits [{n}, d_vocab], found ");
-    for dims in [&[1152][..], &[n - 1, 1152], &[n, 1, 1152], &[0, 1152]] {
+    for dims in [&[768][..], &[n - 1, 768], &[n, 1, 768], &[0, 768]] {
         let error = error(Metric::Kl { reference: zeros(dims) });
         assert_eq!(error.what(), format!("{expected}{dims:?}"));
     }
     // Another vocabulary shows only beside the model's logits.
     let scoring = scoring(Metric::Kl { reference: zeros(&[n, 1000]) });
     let error = scoring.values(&scoring.run(model().decoder(), &mut NoTap).unwrap()).unwrap_err();
-    assert_eq!(error.what(), "kl needs two distributions over one vocabulary, found 1000 and 1152 tokens");
+    assert_eq!(error.what(), "kl needs two distributions over one vocabulary, found 1000 and 768 tokens");
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn logits_of_another_scoring_are_refused() {
 
 #[test]
 fn only_answers_of_several_tokens_need_more_than_the_last_logits() {
-    let reference = Tensor::zeros((prompts().len(), 1152), candle_core::DType::F32, &Device::Cpu).unwrap();
+    let reference = Tensor::zeros((prompts().len(), 768), candle_core::DType::F32, &Device::Cpu).unwrap();
     for metric in [
         logit_diff(" agent", " points"),
         answer_diff(" agent", " points"),

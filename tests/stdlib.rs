@@ -41,6 +41,10 @@ fn embedded_with(change: impl FnOnce(&mut serde_json::Value)) -> tempfile::TempD
     let folder = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(&source).unwrap() {
         let path = entry.unwrap().path();
+        // The model's adapters lie in folders of their own.
+        if path.is_dir() {
+            continue;
+        }
         std::fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
     }
     let path = folder.path().join("tokenizer_config.json");

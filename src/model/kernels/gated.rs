@@ -141,14 +141,8 @@ impl pulp::NullaryFnOnce for BackwardChunk<'_> {
     #[inline(always)]
     fn call(self) {
         match self.act {
-            Gate::Silu => self.each(
-                #[inline(always)]
-                |x| silu_and_slope(x),
-            ),
-            Gate::GeluTanh => self.each(
-                #[inline(always)]
-                |x| gelu_tanh_and_slope(x),
-            ),
+            Gate::Silu => self.each(silu_and_slope),
+            Gate::GeluTanh => self.each(gelu_tanh_and_slope),
         }
     }
 }

@@ -143,7 +143,7 @@ mod tests {
             .map(|i| format!("You played action{i} and they played action2. Points, points!\n"))
             .collect();
         let options = LearnOptions {
-            vocab_size: 390,
+            vocab_size: 375,
             min_frequency: 2,
             chat_template: Some("{{ bos_token }}{{ messages[0].content }}".to_owned()),
         };
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn words_are_learned_and_digits_stand_alone() {
         let tokenizer = learned();
-        assert_eq!(tokenizer.vocab_size(), 390);
+        assert_eq!(tokenizer.vocab_size(), 375);
         let tokens = tokenizer.encode("they played action17", false).unwrap();
         let names: Vec<String> = tokens.iter().map(|&id| tokenizer.token_text(id).unwrap()).collect();
         assert_eq!(names[names.len() - 2..], ["1", "7"]);
