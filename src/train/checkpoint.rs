@@ -101,7 +101,7 @@ impl Checkpoint {
             "state": self.state,
             "inner": self.inner,
         });
-        let info = HashMap::from([(ENTRY.to_owned(), told.to_string())]);
+        let info = HashMap::from([(ENTRY.to_owned(), exact(told).to_string())]);
         let tensors: candle_core::Result<Vec<(&str, Tensor)>> =
             self.tensors.iter().map(|(name, tensor)| Ok((name.as_str(), tensor.contiguous()?))).collect();
         let bytes =
@@ -128,7 +128,7 @@ fn parse(bytes: &[u8], kind: &str, options: &Value) -> Result<Checkpoint> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
     let told = header.metadata().as_ref().and_then(|info| info.get(ENTRY));
     let told = told.ok_or_else(|| Error::new("the file is no checkpoint of a training"))?;
-    let mut told: Value = serde_json::from_str(told)?;
+    let mut told = inexact(serde_json::from_str(told)?);
     let mut take = |name: &str| told.get_mut(name).map(Value::take).unwrap_or_default();
     let (found_kind, found) = (take("kind"), take("options"));
     if found_kind != kind {
@@ -160,6 +160,37 @@ fn parse(bytes: &[u8], kind: &str, options: &Value) -> Result<Checkpoint> {
     })
 }
 
+/// What stands before the bits of a number that is not whole.
+const BITS: &str = "f64:";
+
+/// The value with its numbers as bits where they are not whole: a number read from its decimals may be
+/// another by one unit in the last place, and a training that went on from it another training.
+fn exact(value: Value) -> Value {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let bits = number.as_f64().unwrap_or_default().to_bits();
+            format!("{BITS}{bits:016x}").into()
+        }
+        Value::Array(values) => values.into_iter().map(exact).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, exact(value))).collect(),
+        other => other,
+    }
+}
+
+/// The value that [`exact`] was given.
+fn inexact(value: Value) -> Value {
+    let number = |text: &str| {
+        let bits = u64::from_str_radix(text.strip_prefix(BITS)?, 16).ok()?;
+        Some(Value::from(f64::from_bits(bits)))
+    };
+    match value {
+        Value::String(text) => number(&text).unwrap_or(Value::String(text)),
+        Value::Array(values) => values.into_iter().map(inexact).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, inexact(value))).collect(),
+        other => other,
+    }
+}
+
 /// The first place where two values differ, in words.
 fn difference(path: &str, found: &Value, wanted: &Value) -> Option<String> {
     match (found, wanted) {
@@ -175,5 +206,20 @@ fn difference(path: &str, found: &Value, wanted: &Value) -> Option<String> {
         }
         _ if found == wanted => None,
         _ => Some(format!("{path} was {found} and is {wanted}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_come_back_to_the_bit() {
+        let mut random = crate::random::Random::new(1);
+        let numbers: Vec<f64> =
+            (0..2000).map(|_| random.normal() * 10f64.powf(random.normal() * 20.0)).collect();
+        let value = json!({ "numbers": numbers, "text": "f64", "whole": 3, "deep": [{ "x": 0.1 }] });
+        let text = exact(value.clone()).to_string();
+        assert_eq!(serde_json::from_str(&text).map(inexact).ok(), Some(value));
     }
 }

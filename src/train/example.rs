@@ -55,8 +55,8 @@ impl Targets {
         let mut targets = Self { cells: Vec::new(), tokens: Vec::new(), weights: Vec::new() };
         let mut known: HashMap<(u32, u32), usize> = HashMap::new();
         for (row, (example, nodes)) in examples.iter().zip(tree.rows()).enumerate() {
-            for position in example.from - 1..example.tokens.len() - 1 {
-                let (node, next) = (nodes[position], example.tokens[position + 1]);
+            let predicted = nodes.iter().zip(example.tokens.iter().skip(1)).enumerate();
+            for (position, (&node, &next)) in predicted.skip(example.from - 1) {
                 let index = *known.entry((node, next)).or_insert_with(|| {
                     targets.cells.push((row, position));
                     targets.tokens.push(next);

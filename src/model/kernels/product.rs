@@ -138,28 +138,6 @@ impl Block {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn blocks_cover_the_output_once() {
-        for (m, n) in [(1, 1), (1, 5000), (15, 576), (833, 192), (833, 1536), (2000, 130), (321, 300)] {
-            for threads in [1, 2, 3, 16, 64] {
-                let mut seen = vec![0u8; m * n];
-                for block in blocks(m, n, threads) {
-                    for row in block.row..block.row + block.rows {
-                        seen[row * n + block.column..][..block.columns]
-                            .iter_mut()
-                            .for_each(|seen| *seen += 1);
-                    }
-                }
-                assert!(seen.iter().all(|&seen| seen == 1), "{m} x {n} on {threads} threads");
-            }
-        }
-    }
-}
-
 /// A matrix as pointer, row stride and column stride.
 pub type Pointed<P> = (P, isize, isize);
 
@@ -224,5 +202,27 @@ pub mod meter {
     pub fn take() -> (f64, f64) {
         let seconds = NANOSECONDS.swap(0, Relaxed) as f64 * 1e-9;
         (seconds, OPERATIONS.swap(0, Relaxed) as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_cover_the_output_once() {
+        for (m, n) in [(1, 1), (1, 5000), (15, 576), (833, 192), (833, 1536), (2000, 130), (321, 300)] {
+            for threads in [1, 2, 3, 16, 64] {
+                let mut seen = vec![0u8; m * n];
+                for block in blocks(m, n, threads) {
+                    for row in block.row..block.row + block.rows {
+                        seen[row * n + block.column..][..block.columns]
+                            .iter_mut()
+                            .for_each(|seen| *seen += 1);
+                    }
+                }
+                assert!(seen.iter().all(|&seen| seen == 1), "{m} x {n} on {threads} threads");
+            }
+        }
     }
 }
