@@ -83,7 +83,11 @@ fn check_run(base: &str, run: &str, options: TrainerOptions, whole: bool) {
     for step in 0..10 {
         let told = trainer.cross_entropy(&examples).unwrap();
         assert!(is_near(told.loss, losses[step]), "{base} {run} {step}: {} {}", told.loss, losses[step]);
-        assert!(is_near(told.norm, norms[step]), "{base} {run} {step}: norm {} {}", told.norm, norms[step]);
+        // A norm follows the weights through the loss's curvature, of order 10 and more where it falls as fast as
+        // here: what weights may differ by after the first step, it may differ by ten times.
+        let allowed = f64::from(TOLERANCE) * norms[step].max(1.0) * if step == 0 { 1.0 } else { 10.0 };
+        let off = (told.norm - norms[step]).abs();
+        assert!(off <= allowed, "{base} {run} {step}: norm {} {}", told.norm, norms[step]);
         assert!((told.rate - rates[step]).abs() < 1e-12, "{base} {run} {step}: rate {}", told.rate);
         let mut compared = 0;
         for parameter in policy.parameters() {
