@@ -29,11 +29,7 @@ impl TrainingLog {
     pub fn record(&mut self, row: Vec<(String, Cell)>) -> Result<()> {
         let seconds = self.last.elapsed().as_secs_f64();
         self.last = Instant::now();
-        // A script's map has no order of its own: the step leads.
-        let mut row = row;
-        if let Some(at) = row.iter().position(|(name, _)| name == "step") {
-            row[..=at].rotate_right(1);
-        }
+        let mut row = ordered(row);
         self.bar.say(&line(&row));
         if !row.iter().any(|(name, _)| name == "seconds") {
             row.push(("seconds".to_owned(), Cell::Float(seconds)));
@@ -49,7 +45,7 @@ impl TrainingLog {
     /// Puts rows of an earlier part of the training in front, as one goes on from a checkpoint.
     pub fn go_on_from(&mut self, rows: Vec<Vec<(String, Cell)>>) {
         self.bar.advance(rows.len() as u64);
-        self.rows.splice(..0, rows);
+        self.rows.splice(..0, rows.into_iter().map(ordered));
     }
 
     /// All rows so far.
@@ -64,6 +60,16 @@ impl TrainingLog {
     pub fn frame(&self) -> Result<Frame> {
         Frame::from_rows(&self.rows)
     }
+}
+
+/// The step leads and the seconds close a row: a script's map has no order of its own.
+fn ordered(mut row: Vec<(String, Cell)>) -> Vec<(String, Cell)> {
+    row.sort_by_key(|(name, _)| match name.as_str() {
+        "step" => 0,
+        "seconds" => 2,
+        _ => 1,
+    });
+    row
 }
 
 /// A few numbers of a row, for a person.
