@@ -104,6 +104,35 @@ fn rows(name: &str, tokens: usize) -> Vec<Vec<u32>> {
     prompts.iter().map(|prompt| prompt[shortest - tokens..shortest].to_vec()).collect()
 }
 
+/// What a sweep took.
+struct Cost {
+    seconds: f64,
+    /// Seconds of processor time, of all threads: the same where the machine does other work too.
+    processor: f64,
+    /// Cells times rows.
+    cells: usize,
+}
+
+impl Cost {
+    fn milliseconds(&self) -> f64 {
+        self.seconds * 1e3 / self.cells as f64
+    }
+
+    /// The columns of a table that say what a cell and row took.
+    fn columns(&self) -> String {
+        let processor = self.processor * 1e3 / self.cells as f64;
+        format!("{:.2} | {processor:.2} |{}", self.milliseconds(), metered(self.processor))
+    }
+}
+
+/// The processor time that this program has had.
+fn processor_seconds() -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call writes to `time` alone.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+}
+
 /// A sweep of `cells` over rows, each patched from the row beside it.
 struct Work<'a> {
     target: (&'a Model, Vec<Prompt>),
@@ -127,12 +156,20 @@ impl<'a> Work<'a> {
         Plan::new(self.target.0, &self.target.1, scoring(&self.target), Some(donor)).unwrap()
     }
 
-    fn run(&self, engine: Engine, spots: &[Spot], cells: &[Cell]) -> (f64, Effects) {
+    fn run(&self, engine: Engine, spots: &[Spot], cells: &[Cell]) -> (Cost, Effects) {
         let sweep =
             Sweep { plan: self.plan(), source: Source::Run, spots: spots.to_vec(), engine, budget: None };
-        let start = Instant::now();
+        let start = (Instant::now(), processor_seconds());
         let effects = sweep.run(cells, &mut Session::default()).unwrap();
-        (start.elapsed().as_secs_f64(), effects)
+        let seconds = start.0.elapsed().as_secs_f64();
+        (
+            Cost {
+                seconds,
+                processor: processor_seconds() - start.1,
+                cells: cells.len() * self.target.1.len(),
+            },
+            effects,
+        )
     }
 }
 
@@ -179,7 +216,7 @@ fn beside_peers(name: &str, file: &str, arguments: &[String]) {
             None => work.plan().each(Align::Positions).unwrap(),
         };
         let cells = cells(&parts(&model, set), spots.len());
-        let (seconds, effects) = work.run(Engine::Fast, &spots, &cells);
+        let (cost, effects) = work.run(Engine::Fast, &spots, &cells);
         let values: serde_json::Map<String, Value> = effects
             .cells()
             .iter()
@@ -190,15 +227,15 @@ fn beside_peers(name: &str, file: &str, arguments: &[String]) {
                 (name, json!(patched))
             })
             .collect();
-        let ms_per_cell = seconds * 1e3 / (cells.len() * rows.len()) as f64;
         eprintln!(
-            "{name} {work_name}: {} cells in {seconds:.2} s, {ms_per_cell:.2} ms per cell and row{METERED}{}",
+            "{name} {work_name}: {} cells in {:.2} s; ms per cell and row, of processor time{METERED} {}",
             cells.len(),
-            metered(seconds)
+            cost.seconds,
+            cost.columns()
         );
         println!(
             "{}",
-            json!({ "model": name, "work": work_name, "ms_per_cell": ms_per_cell, "values": values })
+            json!({ "model": name, "work": work_name, "ms_per_cell": cost.milliseconds(), "values": values })
         );
     }
 }
@@ -208,8 +245,10 @@ fn beside_peers(name: &str, file: &str, arguments: &[String]) {
 fn growth() {
     let model = open_model(MODELS[0].1);
     let fifteen = rows(MODELS[0].0, 139);
-    println!("\n| prompts | tokens | distinct, with their sources' | ms per cell and prompt |{METERED}");
-    println!("| --- | --- | --- | --- |{METERED_RULE}");
+    println!(
+        "\n| prompts | tokens | distinct, with their sources' | ms per cell and prompt | of processor time |{METERED}"
+    );
+    println!("| --- | --- | --- | --- | --- |{METERED_RULE}");
     for count in [1, 5, 15, 50, 150] {
         // Beyond the fifteen, variants: another token in the middle.
         let rows: Vec<Vec<u32>> = (0..count)
@@ -236,17 +275,20 @@ fn growth() {
             .collect();
         let spot = work.plan().spot(&Where::All, Align::Positions).unwrap();
         let cells = cells(&some, 1);
-        let (seconds, _) = work.run(Engine::Fast, &[spot], &cells);
-        let per_cell = seconds * 1e3 / (cells.len() * count) as f64;
-        println!("| {count} | {tokens} | {distinct} | {per_cell:.2} |{}", metered(seconds));
+        let (cost, _) = work.run(Engine::Fast, &[spot], &cells);
+        println!("| {count} | {tokens} | {distinct} | {}", cost.columns());
     }
 
-    println!("\n| layers | cells | ms per cell and prompt |{METERED}\n| --- | --- | --- |{METERED_RULE}");
+    println!(
+        "\n| layers | cells | ms per cell and prompt | of processor time |{METERED}\n| --- | --- | --- | --- |{METERED_RULE}"
+    );
     for layers in [6, 12, 24, 48] {
         let model = random_model(layers);
         growth_row(layers, &model, 128);
     }
-    println!("\n| tokens | cells | ms per cell and prompt |{METERED}\n| --- | --- | --- |{METERED_RULE}");
+    println!(
+        "\n| tokens | cells | ms per cell and prompt | of processor time |{METERED}\n| --- | --- | --- | --- |{METERED_RULE}"
+    );
     let model = random_model(12);
     for tokens in [32, 64, 128, 256, 512, 1024] {
         growth_row(tokens, &model, tokens);
@@ -263,9 +305,8 @@ fn growth_row(what: usize, model: &Model, tokens: usize) {
     let work = Work::new((model, rows), (model, sources), metric(model, &[33, 34]));
     let spot = work.plan().spot(&Where::All, Align::Positions).unwrap();
     let cells = cells(&parts(model, "heads+mlp"), 1);
-    let (seconds, _) = work.run(Engine::Fast, &[spot], &cells);
-    let per_cell = seconds * 1e3 / (cells.len() * 5) as f64;
-    println!("| {what} | {} | {per_cell:.2} |{}", cells.len(), metered(seconds));
+    let (cost, _) = work.run(Engine::Fast, &[spot], &cells);
+    println!("| {what} | {} | {}", cells.len(), cost.columns());
 }
 
 #[cfg(feature = "meter")]
@@ -273,13 +314,12 @@ const METERED: &str = " share of time in products | GFLOP/s in them |";
 #[cfg(feature = "meter")]
 const METERED_RULE: &str = " --- | --- |";
 
-/// The share of `seconds` on all threads that went into matrix products, and the rate in them.
+/// The share of processor time that went into matrix products, and the rate in them on all threads.
 #[cfg(feature = "meter")]
-fn metered(seconds: f64) -> String {
+fn metered(processor: f64) -> String {
     let (in_products, operations) = mora::model::meter::take();
-    let threads = rayon::current_num_threads() as f64;
-    let rate = operations * 1e-9 / in_products * threads;
-    format!(" {:.0} % | {rate:.0} |", 100.0 * in_products / (seconds * threads))
+    let rate = operations * 1e-9 / in_products * rayon::current_num_threads() as f64;
+    format!(" {:.0} % | {rate:.0} |", 100.0 * in_products / processor)
 }
 
 #[cfg(not(feature = "meter"))]
