@@ -404,6 +404,29 @@ fn principal_components() {
 }
 
 #[test]
+fn logistic_regressions() {
+    each(&["logistic"], |_, case| {
+        let labels: Vec<bool> =
+            case.fields["labels"].as_array().unwrap().iter().map(|label| label.as_bool().unwrap()).collect();
+        let x = matrix(&case.fields["x"]);
+        let found = logistic_regression(&x, &labels, case.number("ridge")).unwrap();
+        let expected = &case.fields["expect"];
+        // The reference ends where its gradient is below 1e-9.
+        let tolerance = Tolerance::Mixed(1e-8);
+        case.compare("weights", &numbers(&expected["weights"]), &found.weights, tolerance);
+        case.compare("intercept", &[number(&expected["intercept"])], &[found.intercept], tolerance);
+        case.compare("loss", &[number(&expected["loss"])], &[found.loss], Tolerance::Mixed(STATISTIC));
+        // What is left of the slope is rounding.
+        let errors: Vec<f64> = x
+            .rows()
+            .zip(&labels)
+            .map(|(row, label)| 1.0 / (1.0 + (-found.log_odds(row)).exp()) - f64::from(u8::from(*label)))
+            .collect();
+        assert!(errors.iter().sum::<f64>().abs() < 1e-9);
+    });
+}
+
+#[test]
 fn clusters() {
     each(&["lloyd", "k_means"], |test, case| {
         let (points, k) = (matrix(&case.fields["x"]), case.number("k") as usize);

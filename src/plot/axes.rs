@@ -9,6 +9,9 @@ use super::ticks;
 pub(super) const TICK_SIZE: f64 = 12.0;
 pub(super) const LABEL_SIZE: f64 = 13.0;
 pub(super) const TITLE_SIZE: f64 = 15.0;
+pub(super) const CAPTION_SIZE: f64 = 12.0;
+/// Between the data's labels and the caption.
+const CAPTION_GAP: f64 = 10.0;
 const LINE_HEIGHT: f64 = 1.3;
 /// Between a tick's label and the data.
 const TICK_GAP: f64 = 7.0;
@@ -309,4 +312,21 @@ pub(super) fn draw_heading(scene: &mut Scene, area: &Rect, title: &str, size: f6
         scene.text((area.left, y), line.as_str(), Font { bold: true, hang: Hang::Top, ..font(size) });
     }
     lines.len() as f64 * size * LINE_HEIGHT + 8.0
+}
+
+/// The height that a caption takes below a figure of this width.
+pub(super) fn caption_height(caption: &str, width: f64) -> f64 {
+    let lines = text::wrap(caption, CAPTION_SIZE, false, width);
+    CAPTION_GAP + lines.len() as f64 * CAPTION_SIZE * LINE_HEIGHT
+}
+
+/// A caption along the bottom of an area; what of the area is left.
+pub(super) fn draw_caption(scene: &mut Scene, area: &Rect, caption: &str) -> Rect {
+    let top = area.bottom - caption_height(caption, area.width()) + CAPTION_GAP;
+    for (number, line) in text::wrap(caption, CAPTION_SIZE, false, area.width()).iter().enumerate() {
+        let y = top + number as f64 * CAPTION_SIZE * LINE_HEIGHT;
+        let font = Font { color: SOFT_INK, hang: Hang::Top, ..font(CAPTION_SIZE) };
+        scene.text((area.left, y), line.as_str(), font);
+    }
+    Rect::new(area.left, area.top, area.right, top - CAPTION_GAP)
 }

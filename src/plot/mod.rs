@@ -51,6 +51,8 @@ const BITMAP_SCALE: f64 = 2.0;
 pub struct FigureOptions {
     /// Above the data; long ones take several lines.
     pub title: Option<String>,
+    /// Below everything: what was measured, and on how many. A panel of a grid has none.
+    pub caption: Option<String>,
     /// Below the horizontal axis; units belong here.
     pub x_label: Option<String>,
     /// Beside the vertical axis, from bottom to top.
@@ -238,7 +240,7 @@ impl Figure {
         }
     }
 
-    /// Width and height in logical pixels: as asked for, else what suits the data.
+    /// Width and height in logical pixels: as asked for, else what suits the data and the caption.
     pub fn size(&self) -> (u32, u32) {
         let Inner { chart, options } = &*self.0;
         let (width, height) = match chart {
@@ -250,7 +252,10 @@ impl Figure {
             Chart::Grid(grid) => grid.natural_size(options),
         };
         let clamped = |size: f64| (size.round() as u32).clamp(*SIZES.start(), *SIZES.end());
-        (options.width.unwrap_or(clamped(width)), options.height.unwrap_or(clamped(height)))
+        let width = options.width.unwrap_or(clamped(width));
+        let room = f64::from(width) - 2.0 * BORDER;
+        let caption = options.caption.as_deref().map_or(0.0, |caption| axes::caption_height(caption, room));
+        (width, options.height.unwrap_or(clamped(height + caption)))
     }
 
     /// The figure as an SVG document. Its text is text: it can be searched and edited.
@@ -294,8 +299,11 @@ impl Figure {
         let (width, height) = self.size();
         let (width, height) = (f64::from(width), f64::from(height));
         let mut scene = Scene::new(width, height);
-        let area = Rect::new(0.0, 0.0, width, height).inset(BORDER);
+        let mut area = Rect::new(0.0, 0.0, width, height).inset(BORDER);
         let options = self.0.options.clone();
+        if let Some(caption) = &options.caption {
+            area = axes::draw_caption(&mut scene, &area, caption);
+        }
         self.draw(&mut scene, Panel { area, options, title_size: axes::TITLE_SIZE, range: None });
         scene
     }

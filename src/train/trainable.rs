@@ -1,4 +1,4 @@
-//! What is trained: an adapter beside a frozen base, or every weight of a model.
+//! What is trained: an adapter beside a frozen base, every weight of a model, or tensors that a loss uses with it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,6 +36,8 @@ enum Kind {
     Adapter(Adapter),
     /// All weights are the parameters.
     Full,
+    /// Tensors of the caller's own: the model is frozen, and a loss uses them with it.
+    Tensors,
 }
 
 impl Trainable {
@@ -94,6 +96,35 @@ impl Trainable {
         Ok(Self { base: model.clone(), parameters: parameters.into(), kind: Kind::Full })
     }
 
+    /// Tensors of the caller's own beside a frozen `model`: a probe, a rotation, a steering vector. They are copied.
+    ///
+    /// # Errors
+    /// No tensors, or one that is not of float32.
+    pub fn tensors(model: &Model, tensors: BTreeMap<String, Tensor>) -> Result<Self> {
+        if tensors.is_empty() {
+            return Err(Error::new("there are no tensors to train"));
+        }
+        let device = model.decoder().device();
+        let parameters = tensors
+            .into_iter()
+            .map(|(name, tensor)| {
+                if tensor.dtype() != DType::F32 {
+                    let dtype = tensor.dtype().as_str();
+                    return Err(Error::new(format!("the tensor \"{name}\" is {dtype}, training wants f32"))
+                        .hint("`.to_dtype(\"f32\")` converts it"));
+                }
+                let var = Var::from_tensor(&tensor.detach().to_device(device)?.copy()?)?;
+                Ok(Parameter { name, var })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Self { base: model.clone(), parameters: parameters.into(), kind: Kind::Tensors })
+    }
+
+    /// True where tensors of the caller's own are trained.
+    pub fn is_tensors(&self) -> bool {
+        matches!(self.kind, Kind::Tensors)
+    }
+
     /// The tensors that are trained, in a fixed order.
     pub fn parameters(&self) -> &[Parameter] {
         &self.parameters
@@ -107,7 +138,7 @@ impl Trainable {
     /// The share of all numbers, the base's and those trained beside it, that is trained: 0 to 1.
     pub fn share(&self) -> f64 {
         let frozen = match self.kind {
-            Kind::Adapter(_) => self.base.decoder().n_parameters(),
+            Kind::Adapter(_) | Kind::Tensors => self.base.decoder().n_parameters(),
             Kind::Full => 0,
         };
         self.n_parameters() as f64 / (self.n_parameters() + frozen).max(1) as f64
@@ -131,6 +162,7 @@ impl Trainable {
                 let decoder = Decoder::new(self.base.decoder().config().clone(), &mut weights)?;
                 Ok(self.base.with_decoder(decoder))
             }
+            Kind::Tensors => Ok(self.base.clone()),
         }
     }
 
@@ -152,17 +184,22 @@ impl Trainable {
                 let config = self.base.decoder().config().clone();
                 Ok(self.base.with_decoder(Decoder::new(config, &mut Weights::new(tensors))?))
             }
+            Kind::Tensors => Ok(self.base.clone()),
         }
     }
 
     /// The adapter as it is now; further training leaves it as it is.
     ///
     /// # Errors
-    /// Where all weights are trained, and no adapter.
+    /// Where no adapter is trained.
     pub fn current_adapter(&self) -> Result<Adapter> {
         let Kind::Adapter(adapter) = &self.kind else {
-            return Err(Error::new("all weights are trained: there is no adapter")
-                .hint("`.model` gives the model as it is now"));
+            return Err(match self.kind {
+                Kind::Tensors => Error::new("tensors beside a model are trained: there is no adapter")
+                    .hint("`.tensors` gives them as they are now"),
+                _ => Error::new("all weights are trained: there is no adapter")
+                    .hint("`.model` gives the model as it is now"),
+            });
         };
         let copied = |tensor: &Tensor| -> Result<Tensor> { Ok(tensor.detach().copy()?) };
         adapter.map_factors(|_, _, factors| {
@@ -184,7 +221,7 @@ impl Trainable {
     pub fn dropout(&self) -> f64 {
         match &self.kind {
             Kind::Adapter(adapter) => adapter.config().dropout,
-            Kind::Full => 0.0,
+            Kind::Full | Kind::Tensors => 0.0,
         }
     }
 
@@ -193,6 +230,10 @@ impl Trainable {
         let what = match &self.kind {
             Kind::Adapter(adapter) => adapter.to_string(),
             Kind::Full => "all weights".to_owned(),
+            Kind::Tensors => {
+                let names: Vec<&str> = self.parameters.iter().map(|parameter| parameter.name.as_str()).collect();
+                format!("{} beside the frozen weights", names.join(", "))
+            }
         };
         format!(
             "{what} of {}: {} trained numbers, {:.3} % of all",

@@ -15,6 +15,7 @@ pub static ROOM: Room = Room {
 mod base {
     use crate::script::bind::prelude::*;
     use crate::script::help;
+    use crate::save::write_whole;
     use crate::script::registry::Registry;
 
     /// An error as `catch (error)` sees it when a function of mora failed. A string that a script throws
@@ -72,6 +73,47 @@ mod base {
     #[rhai_fn(return_raw)]
     pub fn output_folder(call: NativeCallContext) -> ScriptResult<String> {
         Ok(Context::of(&call)?.run().folder().display().to_string())
+    }
+
+    /// Writes a text file into the output folder: `write_text("report.md", text)`. The file appears whole.
+    #[rhai_fn(return_raw)]
+    pub fn write_text(call: NativeCallContext, path: &str, text: &str) -> ScriptResult<()> {
+        let path = Context::of(&call)?.output_path(path)?;
+        Ok(write_whole(&path, |file| Ok(file.write_all(text.as_bytes())?))?)
+    }
+
+    /// A number as text with so many digits behind the point, 0 to 17: `fixed(0.04567, 3)` is "0.046". What rounds to
+    /// nothing has no sign.
+    #[rhai_fn(return_raw)]
+    pub fn fixed(number: f64, digits: i64) -> ScriptResult<String> {
+        let digits = digits_of("fixed", digits)?;
+        let text = format!("{number:.digits$}");
+        let is_zero = text.starts_with('-') && text.bytes().all(|byte| matches!(byte, b'-' | b'0' | b'.'));
+        Ok(if is_zero { text[1..].to_owned() } else { text })
+    }
+
+    #[rhai_fn(name = "fixed", return_raw)]
+    pub fn fixed_integer(number: i64, digits: i64) -> ScriptResult<String> {
+        fixed(number as f64, digits)
+    }
+
+    /// A number as text with a power of ten and so many digits behind the point, 0 to 17: `scientific(0.000123, 1)` is
+    /// "1.2e-4".
+    #[rhai_fn(return_raw)]
+    pub fn scientific(number: f64, digits: i64) -> ScriptResult<String> {
+        let digits = digits_of("scientific", digits)?;
+        Ok(format!("{number:.digits$e}"))
+    }
+
+    #[rhai_fn(name = "scientific", return_raw)]
+    pub fn scientific_integer(number: i64, digits: i64) -> ScriptResult<String> {
+        scientific(number as f64, digits)
+    }
+
+    fn digits_of(function: &str, digits: i64) -> crate::Result<usize> {
+        usize::try_from(digits).ok().filter(|digits| *digits <= 17).ok_or_else(|| {
+            Error::new(format!("{function}: expected 0 to 17 digits, found {digits}"))
+        })
     }
 
     /// Makes a remark about the work on stderr, beside the output; `--quiet` hides it.

@@ -24,6 +24,7 @@ pub fn figure_options(options: &mut Options, x_label: &str, y_label: &str) -> Re
     let (width, height) = (size("width")?, size("height")?);
     Ok(FigureOptions {
         title: options.maybe::<String>("title")?.and_then(text),
+        caption: options.maybe::<String>("caption")?.and_then(text),
         x_label: text(options.get("x_label", x_label.to_owned())?),
         y_label: text(options.get("y_label", y_label.to_owned())?),
         width,

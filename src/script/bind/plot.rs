@@ -20,8 +20,9 @@ mod charts {
     use crate::script::bind::charts::{self as data, Bounds, figure_options};
     use crate::script::bind::prelude::*;
 
-    /// A picture of numbers, drawn where it is saved. Figures have the same options: `title`; `x_label` and
-    /// `y_label` (by default the names of the columns, "" for none); `width` and `height` in logical pixels, 96
+    /// A picture of numbers, drawn where it is saved. Figures have the same options: `title`; `caption`, below
+    /// everything (what was measured, on how many); `x_label` and `y_label` (by default the names of the columns, "" for
+    /// none); `width` and `height` in logical pixels, 96
     /// an inch (by default what suits the data); `x_range` and `y_range` ([low, high]) of axes of numbers; and
     /// `legend` (true). Missing values show as gaps, crosses or hatched cells.
     pub type Figure = crate::plot::Figure;

@@ -1,4 +1,4 @@
-//! Activations as points: principal components and clusters.
+//! Activations as points: principal components, clusters, and what a plane tells apart.
 
 use rhai::plugin::*;
 
@@ -74,5 +74,35 @@ pub mod activations {
     #[rhai_fn(name = "k_means", return_raw)]
     pub fn k_means_plainly(call: NativeCallContext, activations: Dynamic, k: i64) -> ScriptResult<Map> {
         k_means(call, activations, k, Map::new())
+    }
+
+    /// Tells two classes of activations apart: logistic regression with a ridge penalty. `activations` are a tensor
+    /// [observation, feature] or an array of rows, `labels` an array of true and false. A map of `weights` [feature] in
+    /// f64, `intercept`, `loss` and `rounds` (of Newton's method); the log odds of observations are
+    /// `x.matmul(weights) + intercept`.
+    ///
+    /// Options: `ridge` (1.0: the loss is Σ −ln P(label) + ½ ridge ‖weights‖², as scikit-learn's with C = 1 / ridge; the
+    /// intercept is not penalised). Errors: NaN, another number of labels, labels that are all equal.
+    #[rhai_fn(return_raw)]
+    pub fn logistic_regression(activations: Dynamic, labels: Array, options: Map) -> ScriptResult<Map> {
+        let mut options = Options::of("logistic_regression", options);
+        let ridge = options.get("ridge", 1.0)?;
+        options.finish()?;
+        let observations = convert::matrix("logistic_regression", &activations)?;
+        let labels = argument::<Vec<bool>>("logistic_regression", "labels", &labels.into())?;
+        let found = stats::logistic_regression(&observations, &labels, ridge)
+            .within(|| "logistic_regression")?;
+        let features = convert::axis_name(&activations, 1);
+        let mut map = Map::new();
+        map.insert("weights".into(), convert::vector_tensor(&found.weights, &features)?);
+        map.insert("intercept".into(), found.intercept.into());
+        map.insert("loss".into(), found.loss.into());
+        map.insert("rounds".into(), (found.rounds as i64).into());
+        Ok(map)
+    }
+
+    #[rhai_fn(name = "logistic_regression", return_raw)]
+    pub fn logistic_regression_plainly(activations: Dynamic, labels: Array) -> ScriptResult<Map> {
+        logistic_regression(activations, labels, Map::new())
     }
 }

@@ -10,6 +10,14 @@ pub type TrainerValue = Shared<crate::train::Trainer>;
 
 script_value!(TrainerValue: "a trainer");
 
+/// The tensors that are trained, for a loss that gradients flow back from.
+fn live_tensors(trainable: &crate::train::Trainable) -> rhai::Map {
+    let tensor = |var: &candle_core::Var| {
+        rhai::Dynamic::from(crate::tensor::NamedTensor::from(var.as_tensor().clone()))
+    };
+    trainable.parameters().iter().map(|p| (p.name.as_str().into(), tensor(&p.var))).collect()
+}
+
 #[export_module(manifest)]
 pub mod trainers {
     use crate::script::bind::prelude::*;
@@ -79,12 +87,20 @@ pub mod trainers {
 
     /// One step down a loss of your own: a closure that is given the model as it is trained and returns a
     /// tensor of one number, made from the model's outputs with tensor operations:
-    /// `trainer.step(|model| (model.run(prompts).logits - wanted).sqr().mean())`.
+    /// `trainer.step(|model| (model.run(prompts).logits - wanted).square().mean())`. Where tensors of your own are
+    /// trained the closure is given them too: `trainer.step(|model, tensors| …)`.
     #[rhai_fn(name = "step", return_raw)]
     pub fn step_closure(call: NativeCallContext, trainer: Trainer, loss: FnPtr) -> ScriptResult<Map> {
         let callbacks = Callbacks::new(&call);
         let result = changed(&trainer, |trainer| {
-            trainer.custom(|model| Ok(callbacks.call::<NamedTensor>(&loss, (model.clone(),))?.into_tensor()))
+            let tensors = trainer.trainable().is_tensors().then(|| super::live_tensors(trainer.trainable()));
+            trainer.custom(|model| {
+                let loss = match tensors {
+                    Some(tensors) => callbacks.call::<NamedTensor>(&loss, (model.clone(), tensors)),
+                    None => callbacks.call::<NamedTensor>(&loss, (model.clone(),)),
+                };
+                Ok(loss?.into_tensor())
+            })
         });
         Ok(told(callbacks.settle(result)?))
     }

@@ -15,6 +15,7 @@ pub mod trainables {
     use crate::lora::config;
     use crate::script::bind::prelude::*;
     use crate::script::bind::train::options;
+    use crate::tensor::NamedTensor;
     use crate::train;
 
     /// A language model.
@@ -58,6 +59,31 @@ pub mod trainables {
     #[rhai_fn(name = "trainable", return_raw)]
     pub fn trainable_weights(model: Model) -> ScriptResult<Trainable> {
         Ok(Trainable::full(&model)?)
+    }
+
+    /// Tensors of your own, to be trained beside a model's frozen weights: a map from names to tensors, which stay as
+    /// they are. A loss uses them with the model: `trainer.step(|model, tensors| …)`.
+    #[rhai_fn(name = "trainable", return_raw)]
+    pub fn trainable_tensors(model: Model, tensors: Map) -> ScriptResult<Trainable> {
+        let tensors = tensors
+            .iter()
+            .map(|(name, value)| {
+                let tensor = argument::<NamedTensor>("trainable", &format!("tensors.{name}"), value)?;
+                Ok((name.to_string(), tensor.into_tensor()))
+            })
+            .collect::<crate::Result<_>>()?;
+        Ok(Trainable::tensors(&model, tensors)?)
+    }
+
+    /// The tensors that are trained as they are now, a map by name; later steps leave it as it is.
+    #[rhai_fn(get = "tensors", return_raw)]
+    pub fn tensors(trainable: Trainable) -> ScriptResult<Map> {
+        let mut map = Map::new();
+        for parameter in trainable.parameters() {
+            let tensor = parameter.var.as_detached_tensor().copy().map_err(crate::Error::from)?;
+            map.insert(parameter.name.as_str().into(), Dynamic::from(NamedTensor::from(tensor)));
+        }
+        Ok(map)
     }
 
     /// The model as it is now, for everything that models can do; later steps leave it as it is.
