@@ -147,9 +147,9 @@ fn step(
         Some(factors) => Some(factors.solve(&wanted)),
         None => hessian.svd(true, true).solve(&wanted, f64::EPSILON).ok(),
     };
-    solved
-        .filter(|step| step.iter().all(|value| value.is_finite()))
-        .ok_or_else(|| Error::new("the regression's equations cannot be solved").hint("a larger ridge may help"))
+    solved.filter(|step| step.iter().all(|value| value.is_finite())).ok_or_else(|| {
+        Error::new("the regression's equations cannot be solved").hint("a larger ridge may help")
+    })
 }
 
 /// −ln of the probability of a label, without cancellation.

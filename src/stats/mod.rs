@@ -56,9 +56,9 @@ pub use distribution::{
 pub use effect::{cliffs_delta, cohens_d, cohens_d_z, hedges_g, matched_rank_biserial};
 pub use fisher::fisher_exact;
 pub use k_means::{KMeans, Plan as KMeansPlan, k_means, lloyd};
-pub use logistic::{Logistic, logistic_regression};
 pub use kendall::kendall;
 pub use kolmogorov::{kolmogorov_smirnov_normal, kolmogorov_upper};
+pub use logistic::{Logistic, logistic_regression};
 pub use mann_whitney::mann_whitney;
 pub use matrix::Matrix;
 pub use noncentral::noncentral_t_tails;

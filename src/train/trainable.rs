@@ -231,7 +231,8 @@ impl Trainable {
             Kind::Adapter(adapter) => adapter.to_string(),
             Kind::Full => "all weights".to_owned(),
             Kind::Tensors => {
-                let names: Vec<&str> = self.parameters.iter().map(|parameter| parameter.name.as_str()).collect();
+                let names: Vec<&str> =
+                    self.parameters.iter().map(|parameter| parameter.name.as_str()).collect();
                 format!("{} beside the frozen weights", names.join(", "))
             }
         };

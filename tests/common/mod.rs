@@ -1,6 +1,7 @@
 //! What several test files share.
 #![allow(dead_code, clippy::print_stderr, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod golden;
 pub mod script;
 pub mod words;
 

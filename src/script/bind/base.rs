@@ -13,9 +13,9 @@ pub static ROOM: Room = Room {
 
 #[export_module(manifest)]
 mod base {
+    use crate::save::write_whole;
     use crate::script::bind::prelude::*;
     use crate::script::help;
-    use crate::save::write_whole;
     use crate::script::registry::Registry;
 
     /// An error as `catch (error)` sees it when a function of mora failed. A string that a script throws
@@ -111,9 +111,10 @@ mod base {
     }
 
     fn digits_of(function: &str, digits: i64) -> crate::Result<usize> {
-        usize::try_from(digits).ok().filter(|digits| *digits <= 17).ok_or_else(|| {
-            Error::new(format!("{function}: expected 0 to 17 digits, found {digits}"))
-        })
+        usize::try_from(digits)
+            .ok()
+            .filter(|digits| *digits <= 17)
+            .ok_or_else(|| Error::new(format!("{function}: expected 0 to 17 digits, found {digits}")))
     }
 
     /// Makes a remark about the work on stderr, beside the output; `--quiet` hides it.

@@ -90,8 +90,8 @@ pub mod activations {
         options.finish()?;
         let observations = convert::matrix("logistic_regression", &activations)?;
         let labels = argument::<Vec<bool>>("logistic_regression", "labels", &labels.into())?;
-        let found = stats::logistic_regression(&observations, &labels, ridge)
-            .within(|| "logistic_regression")?;
+        let found =
+            stats::logistic_regression(&observations, &labels, ridge).within(|| "logistic_regression")?;
         let features = convert::axis_name(&activations, 1);
         let mut map = Map::new();
         map.insert("weights".into(), convert::vector_tensor(&found.weights, &features)?);
