@@ -27,9 +27,14 @@ impl Error {
         Self(Box::new(Inner { what: what.into(), hint: None, interrupted: false }))
     }
 
-    /// The work was stopped from outside (Ctrl-C, a time limit).
+    /// The work was stopped from outside (Ctrl-C).
     pub fn interrupted() -> Self {
-        let mut error = Self::new("interrupted");
+        Self::stopped("interrupted")
+    }
+
+    /// The work was stopped from outside, and why.
+    pub fn stopped(why: impl Into<String>) -> Self {
+        let mut error = Self::new(why);
         error.0.interrupted = true;
         error
     }

@@ -4,20 +4,44 @@
 //! layers, chunks or steps; whoever owns the terminal calls [`request`] from its signal handler and
 //! [`clear`] before the next piece of work.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
+/// The limit that was reached, where it was not a person who asked.
+static LIMIT: Mutex<Option<String>> = Mutex::new(None);
 
 /// Asks the running work to stop at its next check. Safe to call from a signal handler.
 pub fn request() {
     REQUESTED.store(true, Ordering::Relaxed);
 }
 
+/// Asks the running work to stop because a limit was reached, and says which. Not for signal handlers.
+pub fn request_because(limit: String) {
+    if let Ok(mut reached) = LIMIT.lock() {
+        reached.get_or_insert(limit);
+    }
+    request();
+}
+
 /// Forgets an earlier request.
 pub fn clear() {
     REQUESTED.store(false, Ordering::Relaxed);
+    if let Ok(mut reached) = LIMIT.lock() {
+        *reached = None;
+    }
+}
+
+/// The limit that was reached, where one was.
+pub fn limit() -> Option<String> {
+    LIMIT.lock().ok().and_then(|reached| reached.clone())
+}
+
+/// What a stopped piece of work ends with.
+pub fn stopped() -> Error {
+    limit().map_or_else(Error::interrupted, Error::stopped)
 }
 
 /// True after [`request`] and before [`clear`].
@@ -25,7 +49,7 @@ pub fn requested() -> bool {
     REQUESTED.load(Ordering::Relaxed)
 }
 
-/// Fails with [`Error::interrupted`] where a stop was requested.
+/// Fails with [`stopped`] where a stop was requested.
 pub fn check() -> Result<()> {
-    if requested() { Err(Error::interrupted()) } else { Ok(()) }
+    if requested() { Err(stopped()) } else { Ok(()) }
 }

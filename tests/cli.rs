@@ -231,6 +231,7 @@ fn a_session_remembers_variables_functions_and_imports() {
         device: candle_core::Device::Cpu,
         dtype: candle_core::DType::F32,
         quiet: true,
+        permissions: mora::script::permissions::Permissions::trusted(),
     };
     let mut host = Host::new(&script, options);
     let mut session = Session::default();
@@ -255,4 +256,134 @@ fn a_session_remembers_variables_functions_and_imports() {
     {
         assert_eq!(host.is_incomplete(&session, input), open, "{input}");
     }
+}
+
+/// Writes files into a folder.
+fn write(folder: &std::path::Path, files: &[(&str, &str)]) {
+    for (name, text) in files {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+}
+
+#[test]
+fn scripts_and_functions_are_tested() {
+    let folder = tempfile::tempdir().unwrap();
+    write(
+        folder.path(),
+        &[
+            ("tests/good.rhai", "// tolerance: 1e-3\nprint(`a ${1.0 / 3.0}`);"),
+            ("tests/good.out", "a 0.3334\n"),
+            ("tests/bad.rhai", "print(\"one\"); print(\"two\");"),
+            ("tests/bad.out", "one\nthree\n"),
+            ("stdlib/sums.rhai", "//! Sums.\nfn add(a, b) { a + b }\nfn test_add() { assert_eq(add(1, 2), 3); }\nfn test_wrong() { assert_eq(add(1, 2), 4); }"),
+        ],
+    );
+    let (code, stdout, _) = run(folder.path(), &["test", "--junit", "results.xml"]);
+    assert_eq!(code, 1, "{stdout}");
+    for words in ["ok      tests/good.rhai", "FAILED  tests/bad.rhai", "-three", "+two", "ok      stdlib/sums.rhai::test_add", "expected 4, found 3", "2 passed, 2 failed"] {
+        assert!(stdout.contains(words), "{words} is not in:\n{stdout}");
+    }
+    let xml = std::fs::read_to_string(folder.path().join("results.xml")).unwrap();
+    assert!(xml.contains("tests=\"4\" failures=\"2\"") && xml.contains("<failure>"), "{xml}");
+
+    // Blessed, it passes; a filter chooses.
+    let (code, stdout, _) = run(folder.path(), &["test", "tests", "--bless"]);
+    assert_eq!(code, 0, "{stdout}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("tests/bad.out")).unwrap(), "one\ntwo\n");
+    assert_eq!(run(folder.path(), &["test", "--filter", "test_add"]).0, 0);
+    let (code, _, stderr) = run(folder.path(), &["test", "--filter", "nothing"]);
+    assert!(code == 1 && stderr.contains("there are no tests"), "{stderr}");
+}
+
+#[test]
+fn a_new_script_runs_and_passes_its_test() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, stdout, stderr) = run(folder.path(), &["new", "mine"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.contains("wrote mine.rhai"), "{stdout}");
+    let (code, stdout, stderr) = run(folder.path(), &["test", "mine.rhai"]);
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    let (code, _, stderr) = run(folder.path(), &["new", "mine"]);
+    assert!(code == 1 && stderr.contains("is there already"), "{stderr}");
+    assert_eq!(run(folder.path(), &["new", "../mine"]).0, 1);
+}
+
+#[test]
+fn modules_are_listed_shown_and_overridden() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, stdout, _) = run(folder.path(), &["lib", "list"]);
+    assert!(stdout.lines().any(|line| line.starts_with("games") && line.contains("mora:games")), "{stdout}");
+    write(folder.path(), &[("stdlib/games.rhai", "//! My own games.\nfn names() { [\"mine\"] }")]);
+    let (_, stdout, _) = run(folder.path(), &["lib", "path", "games"]);
+    assert_eq!(stdout.trim(), "stdlib/games.rhai");
+    assert!(run(folder.path(), &["lib", "show", "games"]).1.contains("My own games."));
+    write(folder.path(), &[("a.rhai", "import \"games\" as games; print(games::names());")]);
+    assert_eq!(run(folder.path(), &["script", "a.rhai"]).1.trim(), "[\"mine\"]");
+    let (code, _, stderr) = run(folder.path(), &["lib", "show", "gmes"]);
+    assert!(code == 1 && stderr.contains("games"), "{stderr}");
+}
+
+#[test]
+fn a_script_reads_below_its_folder_and_where_it_was_allowed() {
+    let (folder, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write(outside.path(), &[("secret.csv", "a\n1\n")]);
+    let secret = outside.path().join("secret.csv").display().to_string();
+    let other = outside.path().display().to_string();
+    write(folder.path(), &[("own.csv", "a\n2\n"), ("a.rhai", "print(read_csv(\"own.csv\")[0].a); print(read_csv(setting(\"file\", \"own.csv\"))[0].a);"), ("b.rhai", &format!("print(read_csv(\"{secret}\")[0].a);"))]);
+    assert_eq!(run(folder.path(), &["script", "a.rhai"]).1, "2\n2\n");
+    // What the command line names may be read.
+    assert_eq!(run(folder.path(), &["script", "a.rhai", "--set", &format!("file={secret}")]).1, "2\n1\n");
+    let (code, _, stderr) = run(folder.path(), &["script", "b.rhai"]);
+    assert!(code == 1 && stderr.contains("may not read") && stderr.contains("--allow-read"), "{stderr}");
+    assert_eq!(run(folder.path(), &["script", "b.rhai", "--allow-read", &other]).1, "1\n");
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(outside.path(), folder.path().join("link")).unwrap();
+        write(folder.path(), &[("c.rhai", "read_csv(\"link/secret.csv\");")]);
+        assert_eq!(run(folder.path(), &["script", "c.rhai"]).0, 1);
+        // Nor is anything written through a link in the output folder.
+        std::fs::create_dir_all(folder.path().join("out/d")).unwrap();
+        std::os::unix::fs::symlink(outside.path(), folder.path().join("out/d/link")).unwrap();
+        write(folder.path(), &[("d.rhai", "write_text(\"link/x.txt\", \"x\");")]);
+        let (code, _, stderr) = run(folder.path(), &["script", "d.rhai"]);
+        assert!(code == 1 && stderr.contains("leaves the output folder"), "{stderr}");
+        assert!(!outside.path().join("x.txt").exists());
+    }
+    let target = outside.path().join("deep/x.txt");
+    write(folder.path(), &[("e.rhai", &format!("write_text(\"{}\", \"x\");", target.display()))]);
+    assert_eq!(run(folder.path(), &["script", "e.rhai"]).0, 1);
+    assert_eq!(run(folder.path(), &["script", "e.rhai", "--allow-write", &other]).0, 0);
+    assert_eq!(std::fs::read_to_string(target).unwrap(), "x");
+    // Downloads are for models that the command line names.
+    write(folder.path(), &[("f.rhai", "load_model(\"nobody/nothing\");")]);
+    let (code, _, stderr) = run(folder.path(), &["script", "f.rhai"]);
+    assert!(code == 1 && stderr.contains("downloads are off"), "{stderr}");
+}
+
+#[test]
+fn limits_end_a_run_and_keep_what_it_wrote() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &[("a.rhai", "write_text(\"first.txt\", \"whole\"); let x = 0; loop { x += 1; }"), ("b.rhai", "let all = []; loop { all.push(ones([1000, 1000])); }"), ("c.rhai", "ones([100000, 10000]);")]);
+    let (code, _, stderr) = run(folder.path(), &["script", "a.rhai", "--timeout", "0.5"]);
+    assert!(code == 1 && stderr.contains("longer than --timeout 0.5"), "{code} {stderr}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("out/a/first.txt")).unwrap(), "whole");
+    assert!(folder.path().join("out/a/run.json").exists());
+    let (code, _, stderr) = run(folder.path(), &["script", "b.rhai", "--max-memory", "0.5"]);
+    assert!(code == 1 && stderr.contains("--max-memory 0.5"), "{code} {stderr}");
+    let (code, _, stderr) = run(folder.path(), &["script", "c.rhai", "--max-memory", "0.5"]);
+    assert!(code == 1 && stderr.contains("there is 512.0 MiB"), "{code} {stderr}");
+    assert_eq!(run(folder.path(), &["script", "a.rhai", "--timeout", "never"]).0, 2);
+}
+
+#[test]
+fn the_library_is_documented_and_searched() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(run(folder.path(), &["doc", "games"]).1.contains("games::game(name)"));
+    assert!(run(folder.path(), &["doc", "games::states"]).1.contains("four states"));
+    assert!(run(folder.path(), &["doc", "minimal", "circuit"]).0 <= 1);
+    assert!(run(folder.path(), &["doc", "wilson", "proportion"]).1.contains("wilson_interval("));
+    let (code, stdout, _) = run(folder.path(), &["doc", "--html", "site"]);
+    assert!(code == 0 && folder.path().join("site/index.html").exists(), "{stdout}");
 }

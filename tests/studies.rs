@@ -117,8 +117,9 @@ fn check(name: &str) -> Option<String> {
         std::fs::write(&golden, found).unwrap();
         return None;
     }
-    (!is_equal(&expected, &found, golden::tolerance(&head)))
-        .then(|| format!("\n{name}\n--- expected\n{expected}--- found\n{found}"))
+    let tolerance = golden::tolerance(&head);
+    (!is_equal(&expected, &found, tolerance))
+        .then(|| format!("\n{name}\n{}", golden::difference(&expected, &found, tolerance)))
 }
 
 /// The scripts of `scripts/`.

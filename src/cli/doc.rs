@@ -1,28 +1,35 @@
 //! `mora doc`: what scripts can call.
 
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 
 use crate::cli::{self, terminal};
-use crate::script::help;
+use crate::error::{Context, Result};
+use crate::save::write_whole;
 use crate::script::registry::Registry;
+use crate::script::{help, reference};
 
 #[derive(Args)]
 pub struct Doc {
-    /// A function, a property, a type or a room; without one, an overview of all
-    name: Option<String>,
+    /// A function, a property, a type, a room, a module of the library or one of its functions; several words are looked
+    /// for in all texts; without any, an overview
+    #[arg(value_name = "NAME|WORD")]
+    names: Vec<String>,
     /// Print everything
-    #[arg(long, conflicts_with = "name")]
+    #[arg(long, conflicts_with = "names")]
     all: bool,
+    /// Write the reference into this folder as one HTML page that can be searched
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["names", "all"])]
+    html: Option<PathBuf>,
+    /// Write the reference into this folder as Markdown: how docs/reference is renewed
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["names", "all", "html"])]
+    reference: Option<PathBuf>,
 }
 
 impl Doc {
     pub fn run(self) -> u8 {
-        let text = Registry::read().and_then(|registry| match &self.name {
-            Some(name) => help::about(&registry, name),
-            None if self.all => help::reference(&registry),
-            None => Ok(help::overview(&registry)),
-        });
-        match text {
+        match self.text() {
             Ok(text) => {
                 terminal::say(&text);
                 0
@@ -30,4 +37,32 @@ impl Doc {
             Err(error) => cli::complain(&error),
         }
     }
+
+    fn text(&self) -> Result<String> {
+        let registry = Registry::read()?;
+        if let Some(folder) = &self.html {
+            return write(folder, &[("index.html".to_owned(), reference::html(&registry)?)]);
+        }
+        if let Some(folder) = &self.reference {
+            return write(folder, &reference::markdown(&registry)?);
+        }
+        match &self.names[..] {
+            [] if self.all => help::reference(&registry),
+            [] => Ok(help::overview(&registry)),
+            [name] => help::about(&registry, name)
+                .or_else(|error| help::search(&registry, std::slice::from_ref(name)).map_err(|_| error)),
+            words => help::search(&registry, words),
+        }
+    }
+}
+
+/// Writes pages into a folder; says where.
+fn write(folder: &Path, pages: &[reference::Page]) -> Result<String> {
+    for (name, text) in pages {
+        let path = folder.join(name);
+        let parent = path.parent().unwrap_or(folder);
+        std::fs::create_dir_all(parent).within(|| parent.display().to_string())?;
+        write_whole(&path, |file| Ok(file.write_all(text.as_bytes())?))?;
+    }
+    Ok(format!("wrote {} files into {}", pages.len(), folder.display()))
 }

@@ -3,10 +3,13 @@
 //! Exit codes: 0 done, 1 the script or command failed, 2 wrong arguments, 130 stopped with Ctrl-C.
 
 mod doc;
+mod library;
+mod limits;
 mod progress;
 mod repl;
 mod script;
 mod terminal;
+mod test;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,6 +20,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use crate::error::{Error, Result};
 use crate::script::diagnostic::Diagnostic;
 use crate::script::host::{Options, STACK};
+use crate::script::permissions::Permissions;
 use crate::{device, interrupt};
 
 /// The script or command failed.
@@ -41,6 +45,12 @@ enum Command {
     Repl(repl::Repl),
     /// Explain what scripts can call
     Doc(doc::Doc),
+    /// Compare what scripts print with the .out files beside them, and call the test_… functions of modules
+    Test(test::Test),
+    /// The script library: its modules, their texts, where they are found
+    Lib(library::Library),
+    /// Write a script to begin with, and its test
+    New(library::New),
 }
 
 /// How scripts run, whoever gives them.
@@ -67,6 +77,21 @@ struct Running {
     /// No progress bars and no remarks
     #[arg(long, short)]
     quiet: bool,
+    /// Let the script read below this folder too; may be repeated
+    #[arg(long, value_name = "DIR")]
+    allow_read: Vec<PathBuf>,
+    /// Let the script write below this folder too, by absolute paths; may be repeated
+    #[arg(long, value_name = "DIR")]
+    allow_write: Vec<PathBuf>,
+    /// Let the script download models that the command line does not name
+    #[arg(long)]
+    allow_net: bool,
+    /// Stop after so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = positive)]
+    timeout: Option<f64>,
+    /// Stop where the process takes more memory, in GiB
+    #[arg(long, value_name = "GIB", value_parser = positive)]
+    max_memory: Option<f64>,
     /// Threads to compute with [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
@@ -80,6 +105,13 @@ fn weight_format(name: &str) -> Result<candle_core::DType> {
     }
 }
 
+fn positive(text: &str) -> Result<f64> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
+        _ => Err(Error::new(format!("expected a number above 0, found \"{text}\""))),
+    }
+}
+
 fn key_value(text: &str) -> Result<(String, String)> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
@@ -88,8 +120,20 @@ fn key_value(text: &str) -> Result<(String, String)> {
 }
 
 impl Running {
-    /// The host's options; sets the process up for them.
-    fn prepare(self) -> Options {
+    /// The host's options for a script; sets the process up for them.
+    fn prepare(self, script: &str) -> Options {
+        let out = self.out.clone().unwrap_or_else(|| PathBuf::from("out").join(script));
+        // Several values of a setting stand between commas.
+        let values = self.settings.iter().flat_map(|(_, value)| value.split(','));
+        let named = values.chain(self.model.as_deref()).map(str::to_owned).collect();
+        let permissions =
+            Permissions::limited(&out, &self.allow_read, &self.allow_write, self.allow_net, named);
+        limits::watch(self.timeout, self.max_memory);
+        Options { permissions, ..self.prepare_trusted() }
+    }
+
+    /// The host's options for what a person types; sets the process up for them.
+    fn prepare_trusted(self) -> Options {
         if let Some(threads) = self.threads {
             // SAFETY: no other thread runs yet: this is called before the script's thread begins, and
             // the thread pools that read the variable start with the first tensor operation.
@@ -110,6 +154,7 @@ impl Running {
             device: self.device,
             dtype: self.dtype,
             quiet: self.quiet,
+            permissions: Permissions::trusted(),
         }
     }
 }
@@ -131,6 +176,9 @@ pub fn main() -> ExitCode {
         Command::Script(command) => command.run(),
         Command::Repl(command) => command.run(),
         Command::Doc(command) => command.run(),
+        Command::Test(command) => command.run(),
+        Command::Lib(command) => command.run(),
+        Command::New(command) => command.run(),
     })
 }
 
@@ -149,7 +197,12 @@ fn with_stack(work: impl FnOnce() -> u8 + Send) -> u8 {
 /// Shows an error that no place in a script caused, and gives the exit code.
 fn complain(error: &Error) -> u8 {
     terminal::complain(&Diagnostic::of_core(error).to_string());
-    if error.is_interrupt() { INTERRUPTED } else { FAILED }
+    exit_code(error.is_interrupt())
+}
+
+/// Ctrl-C has a code of its own; a limit that was reached is a failure.
+fn exit_code(was_stopped: bool) -> u8 {
+    if was_stopped && interrupt::limit().is_none() { INTERRUPTED } else { FAILED }
 }
 
 /// Shows wrong arguments as clap does, and gives the exit code.

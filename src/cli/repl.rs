@@ -45,7 +45,7 @@ impl Repl {
 
 fn session(running: Running) -> Result<()> {
     let script = Script { name: "repl".into(), source: "repl".into(), text: String::new(), folder: None };
-    let host = Host::new(&script, running.prepare());
+    let host = Host::new(&script, running.prepare_trusted());
     let shared = Rc::new(RefCell::new(Shared { host, session: Session::default() }));
     let readline = |error: ReadlineError| Error::new(error.to_string());
     let config = Config::builder().completion_type(CompletionType::List).auto_add_history(true).build();

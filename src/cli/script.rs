@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::cli::{self, FAILED, INTERRUPTED, Running, terminal};
+use crate::cli::{self, Running, terminal};
 use crate::script::host::Host;
 use crate::script::library;
 
@@ -30,11 +30,11 @@ impl Script {
             Err(error) => return cli::complain(&error),
         };
         let running = self.running;
-        cli::with_stack(move || match Host::new(&script, running.prepare()).run(&script) {
+        cli::with_stack(move || match Host::new(&script, running.prepare(&script.name)).run(&script) {
             Ok(()) => 0,
             Err(failure) => {
                 terminal::complain(&failure.diagnostic.to_string());
-                if failure.interrupted { INTERRUPTED } else { FAILED }
+                cli::exit_code(failure.interrupted)
             }
         })
     }

@@ -12,6 +12,7 @@ use crate::error::{Context, Error, Result};
 use crate::model::open::Files;
 use crate::model::reference::Reference;
 use crate::model::reference::files::Folder;
+use crate::model::reference::hub::OFFLINE;
 use crate::model::weights::modules::Modules;
 use crate::model::weights::store::{Entry, Store};
 use crate::model::weights::{read_plain, safetensors};
@@ -68,7 +69,7 @@ fn missing(folder: &Folder, file: &str) -> Error {
     if let Folder::Hub(snapshot) = folder
         && snapshot.is_offline()
     {
-        return error.hint("HF_HUB_OFFLINE is set and the file is not in the cache");
+        return error.hint(OFFLINE);
     }
     if file == WEIGHTS && has(PICKLED) {
         return error.hint(format!(

@@ -66,7 +66,7 @@ impl<'a> Callbacks<'a> {
             Err(failure) => {
                 let failure = traced(failure);
                 let error = match is_interrupt(&failure) {
-                    true => Error::interrupted(),
+                    true => crate::interrupt::stopped(),
                     false => Error::new(failure.to_string()),
                 };
                 self.failure.borrow_mut().get_or_insert(failure);

@@ -14,6 +14,7 @@ use rhai::NativeCallContext;
 use crate::error::{Error, Result};
 use crate::random::Random;
 use crate::script::error::ScriptResult;
+use crate::script::permissions::Permissions;
 use crate::script::run::Run;
 use crate::script::settings::Settings;
 use crate::script::source::Sources;
@@ -41,6 +42,7 @@ struct Inner {
     device: Device,
     dtype: DType,
     quiet: bool,
+    permissions: Permissions,
     noted: RefCell<BTreeSet<String>>,
 }
 
@@ -60,6 +62,8 @@ pub struct Parts {
     pub dtype: DType,
     /// No remarks.
     pub quiet: bool,
+    /// What the script may read and download.
+    pub permissions: Permissions,
 }
 
 impl Context {
@@ -75,6 +79,7 @@ impl Context {
             device: parts.device,
             dtype: parts.dtype,
             quiet: parts.quiet,
+            permissions: parts.permissions,
             noted: RefCell::default(),
         }))
     }
@@ -125,7 +130,22 @@ impl Context {
     /// # Errors
     /// The name leaves the output folder, or the folder cannot be made.
     pub fn output_path(&self, name: &str) -> Result<PathBuf> {
-        self.0.run.output_path(name)
+        self.0.run.output_path(name, &self.0.permissions)
+    }
+
+    /// What the script may read and download.
+    pub fn permissions(&self) -> &Permissions {
+        &self.0.permissions
+    }
+
+    /// A file that the script reads, where it may.
+    ///
+    /// # Errors
+    /// The script may not read it.
+    pub fn input_path<'a>(&self, path: &'a str) -> Result<&'a std::path::Path> {
+        let path = std::path::Path::new(path);
+        self.0.permissions.check_read(path)?;
+        Ok(path)
     }
 
     /// The texts of the script and its modules.

@@ -33,6 +33,15 @@ pub fn core_error(error: &EvalAltResult) -> Option<Error> {
     }
 }
 
+/// What went wrong, without a place: the message of mora's error, the string that a script threw, or Rhai's words.
+pub fn message(error: &EvalAltResult) -> String {
+    match (core_error(error), error.unwrap_inner()) {
+        (Some(error), _) => error.what().to_owned(),
+        (None, EvalAltResult::ErrorRuntime(value, _)) => value.to_string(),
+        (None, inner) => inner.to_string(),
+    }
+}
+
 /// True where the script was stopped from outside.
 pub fn is_interrupt(error: &EvalAltResult) -> bool {
     matches!(error.unwrap_inner(), EvalAltResult::ErrorTerminated(..))

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::error::{Error, Result, did_you_mean};
 use crate::script::bind;
+use crate::script::modules;
 use crate::script::registry::{Entry, Kind, LANGUAGE, Registry};
 
 /// Every room with the names in it.
@@ -54,12 +55,7 @@ fn wrapped(names: &[&str], width: usize, indent: &str) -> String {
 pub fn about(registry: &Registry, name: &str) -> Result<String> {
     if let Some(room) = bind::ROOMS.iter().find(|room| room.name == name) {
         let mut text = format!("{}: {}\n", room.name, room.about);
-        for kind in registry.types.iter().filter(|kind| kind.room == name) {
-            let _ = writeln!(text, "\n{}\n{}", kind.name, indented(&kind.doc));
-        }
-        let entries: Vec<&Entry> =
-            registry.entries.iter().filter(|entry| entry.room == name && !is_printing(&entry.name)).collect();
-        text.push_str(&grouped(registry, &entries));
+        text.push_str(&shown(sections(registry, name)));
         return Ok(text.trim_end().to_owned());
     }
     let mut text = String::new();
@@ -70,41 +66,122 @@ pub fn about(registry: &Registry, name: &str) -> Result<String> {
             .iter()
             .filter(|entry| entry.receiver() == name && entry.room == kind.room && !is_printing(&entry.name))
             .collect();
-        text.push_str(&grouped(registry, &entries));
+        text.push_str(&shown(grouped(registry, &entries)));
     }
     let entries: Vec<&Entry> = registry.named(name).collect();
-    text.push_str(&grouped(registry, &entries));
+    text.push_str(&shown(grouped(registry, &entries)));
+    text.push_str(&of_library(name));
     if !text.trim().is_empty() {
         return Ok(text.trim().to_owned());
     }
     let error = Error::new(format!("nothing is called \"{name}\""));
+    let library = modules::library();
     let names = registry.names().chain(bind::ROOMS.iter().map(|room| room.name));
-    Err(match did_you_mean(name, names) {
+    Err(match did_you_mean(name, names.chain(library.iter().map(|module| module.name.as_str()))) {
         Some(hint) => error.hint(hint),
         None => error.hint("help() lists what there is"),
     })
 }
 
-/// Entries with one doc under all signatures that share it.
-fn grouped(registry: &Registry, entries: &[&Entry]) -> String {
-    let mut groups: Vec<(&str, &str, Vec<String>)> = Vec::new();
-    for entry in entries {
-        let doc = registry.doc_of(entry);
-        let signature = entry.signature();
-        match groups.iter_mut().find(|(name, known, _)| *name == entry.name && *known == doc) {
-            Some((_, _, signatures)) if !signatures.contains(&signature) => signatures.push(signature),
-            Some(_) => {}
-            None => groups.push((&entry.name, doc, vec![signature])),
-        }
-    }
+/// A module of the library, or its functions of that name: `games`, `games::game` or `game`.
+fn of_library(name: &str) -> String {
     let mut text = String::new();
-    for (_, doc, signatures) in groups {
-        let _ = writeln!(text, "\n{}", signatures.join("\n"));
-        if !doc.is_empty() {
-            let _ = writeln!(text, "{}", indented(doc));
+    for module in modules::library() {
+        if module.name == name {
+            let _ = writeln!(text, "\nimport \"{0}\" as {0};\n{1}", module.name, indented(&module.doc));
+        }
+        let is_meant = |function: &modules::FunctionDoc| {
+            module.name == name
+                || function.name == name
+                || format!("{}::{}", module.name, function.name) == name
+        };
+        for function in module.functions.iter().filter(|function| is_meant(function)) {
+            let _ = writeln!(text, "\n{}\n{}", function.signature, indented(&function.doc));
         }
     }
     text
+}
+
+/// Signatures that share a doc.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    /// What is called.
+    pub name: String,
+    /// The ways to call it; of a type, its name alone.
+    pub signatures: Vec<String>,
+    /// What is to be known of it.
+    pub doc: String,
+}
+
+/// All of a room: its types, then what can be called.
+pub fn sections(registry: &Registry, room: &str) -> Vec<Section> {
+    let types = registry.types.iter().filter(|kind| kind.room == room).map(|kind| Section {
+        name: kind.name.clone(),
+        signatures: vec![kind.name.clone()],
+        doc: kind.doc.clone(),
+    });
+    let entries: Vec<&Entry> =
+        registry.entries.iter().filter(|entry| entry.room == room && !is_printing(&entry.name)).collect();
+    types.chain(grouped(registry, &entries)).collect()
+}
+
+/// Entries with one doc under all signatures that share it.
+fn grouped(registry: &Registry, entries: &[&Entry]) -> Vec<Section> {
+    let mut groups: Vec<Section> = Vec::new();
+    for entry in entries {
+        let doc = registry.doc_of(entry);
+        let signature = entry.signature();
+        match groups.iter_mut().find(|group| group.name == entry.name && group.doc == doc) {
+            Some(group) if !group.signatures.contains(&signature) => group.signatures.push(signature),
+            Some(_) => {}
+            None => groups.push(Section {
+                name: entry.name.clone(),
+                signatures: vec![signature],
+                doc: doc.to_owned(),
+            }),
+        }
+    }
+    groups
+}
+
+/// Sections as text.
+fn shown(sections: impl IntoIterator<Item = Section>) -> String {
+    let mut text = String::new();
+    for Section { signatures, doc, .. } in sections {
+        let _ = writeln!(text, "\n{}", signatures.join("\n"));
+        if !doc.is_empty() {
+            let _ = writeln!(text, "{}", indented(&doc));
+        }
+    }
+    text
+}
+
+/// Everything whose name, signature or doc has all of these words, built in or in the library.
+///
+/// # Errors
+/// Nothing has.
+pub fn search(registry: &Registry, words: &[String]) -> Result<String> {
+    let words: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
+    let has_all = |text: &str| words.iter().all(|word| text.contains(word.as_str()));
+    let built_in = bind::ROOMS.iter().flat_map(|room| sections(registry, room.name));
+    let library = modules::library().into_iter().flat_map(|module| {
+        module.functions.into_iter().map(|function| Section {
+            name: function.name,
+            signatures: vec![function.signature],
+            doc: function.doc,
+        })
+    });
+    let found: Vec<Section> = built_in
+        .chain(library)
+        .filter(|section| {
+            has_all(&format!("{} {}", section.signatures.join(" "), section.doc).to_lowercase())
+        })
+        .collect();
+    match found.is_empty() {
+        true => Err(Error::new(format!("nothing has the words {}", words.join(", ")))
+            .hint("help() lists what there is")),
+        false => Ok(shown(found).trim().to_owned()),
+    }
 }
 
 fn indented(text: &str) -> String {

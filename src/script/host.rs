@@ -11,13 +11,14 @@ use rhai::{
 };
 
 use crate::device::device_name;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::interrupt;
 use crate::script::bind;
 use crate::script::context::{Context, Output, Parts};
 use crate::script::diagnostic::Diagnostic;
 use crate::script::error::{ScriptResult, is_interrupt};
 use crate::script::library::Script;
+use crate::script::permissions::Permissions;
 use crate::script::registry::Registry;
 use crate::script::resolver::Resolver;
 use crate::script::run::{Outcome, Run, Surroundings, sha256};
@@ -50,6 +51,8 @@ pub struct Options {
     pub dtype: DType,
     /// No remarks.
     pub quiet: bool,
+    /// What the script may read and download.
+    pub permissions: Permissions,
 }
 
 /// A script that failed.
@@ -96,6 +99,7 @@ impl Host {
             device: options.device,
             dtype: options.dtype,
             quiet: options.quiet,
+            permissions: options.permissions,
         });
         context.sources().insert(&script.source, &script.text, script.folder.as_deref());
         let resolver = Resolver::new(context.clone());
@@ -123,6 +127,19 @@ impl Host {
             diagnostic: Box::new(Diagnostic::of_core(&error)),
             interrupted: error.is_interrupt(),
         }))
+    }
+
+    /// Calls a function of `script` without arguments; as when a module is imported, its other statements run first.
+    ///
+    /// # Errors
+    /// The script does not compile, has no such function, or the function failed.
+    pub fn call(&self, script: &Script, function: &str) -> Result<(), Failure> {
+        let called = || -> ScriptResult<()> {
+            let ast = self.compile(script)?;
+            let _ = self.engine.call_fn::<Dynamic>(&mut Scope::new(), &ast, function, ())?;
+            Ok(())
+        };
+        called().map_err(|error| self.failure(&error, &script.source))
     }
 
     fn run_unrecorded(&self, script: &Script) -> ScriptResult<()> {
@@ -258,7 +275,7 @@ fn engine(context: &Context, resolver: &Resolver) -> Engine {
     engine.set_strict_variables(true);
     engine.set_fail_on_invalid_map_property(true);
     engine.set_default_tag(Dynamic::from(context.clone()));
-    engine.on_progress(|_| interrupt::requested().then(|| Dynamic::from(Error::interrupted())));
+    engine.on_progress(|_| interrupt::requested().then(|| Dynamic::from(interrupt::stopped())));
     let printer = context.clone();
     engine.on_print(move |text| printer.output().print(text));
     let printer = context.clone();

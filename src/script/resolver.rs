@@ -26,6 +26,15 @@ pub struct Resolver {
     loading: Rc<RefCell<Vec<String>>>,
 }
 
+/// The folders in which modules are looked for before those inside the program: `./stdlib`, then those of `MORA_PATH`.
+pub fn folders() -> Vec<PathBuf> {
+    let mut folders = vec![PathBuf::from("stdlib")];
+    if let Some(paths) = std::env::var_os("MORA_PATH") {
+        folders.extend(std::env::split_paths(&paths).filter(|path| !path.as_os_str().is_empty()));
+    }
+    folders
+}
+
 /// A module's text and where it was found.
 struct Found {
     source: String,
@@ -36,11 +45,7 @@ struct Found {
 impl Resolver {
     /// A resolver that looks in the working folder's `stdlib` and in `MORA_PATH`.
     pub fn new(context: Context) -> Self {
-        let mut folders = vec![PathBuf::from("stdlib")];
-        if let Some(paths) = std::env::var_os("MORA_PATH") {
-            folders.extend(std::env::split_paths(&paths).filter(|path| !path.as_os_str().is_empty()));
-        }
-        Self { context, folders: folders.into(), modules: Rc::default(), loading: Rc::default() }
+        Self { context, folders: folders().into(), modules: Rc::default(), loading: Rc::default() }
     }
 
     /// Compiles a module without running it, to read what it declares.

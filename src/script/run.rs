@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Context, Error, Result};
 use crate::save::write_whole;
 use crate::script::library::PACKAGES;
+use crate::script::permissions::{Permissions, resolved};
 
 /// The record's own name in the output folder.
 const RECORD: &str = "run.json";
@@ -80,12 +81,17 @@ impl Run {
     ///
     /// # Errors
     /// The name leaves the output folder or is the record's own, or the folder cannot be made.
-    pub fn output_path(&self, name: &str) -> Result<PathBuf> {
+    pub fn output_path(&self, name: &str, permissions: &Permissions) -> Result<PathBuf> {
+        if Path::new(name).is_absolute() && permissions.may_write(Path::new(name)) {
+            return self.elsewhere(Path::new(name));
+        }
         let relative: PathBuf =
             Path::new(name).components().filter(|part| *part != Component::CurDir).collect();
         if !relative.components().all(|part| matches!(part, Component::Normal(_))) {
             return Err(Error::new(format!("\"{name}\" leaves the output folder {}", self.folder.display()))
-                .hint("give a relative path; `--out DIR` chooses another folder"));
+                .hint(
+                    "give a relative path; `--out DIR` chooses another folder, `--allow-write DIR` one more",
+                ));
         }
         if relative.as_os_str().is_empty() || name.ends_with(['/', '\\']) {
             return Err(Error::new(format!("expected a file name, found \"{name}\"")));
@@ -96,12 +102,27 @@ impl Run {
         let path = self.folder.join(&relative);
         let parent = path.parent().unwrap_or(&self.folder);
         std::fs::create_dir_all(parent).within(|| parent.display().to_string())?;
+        if !resolved(parent).starts_with(resolved(&self.folder)) {
+            let real = resolved(parent);
+            return Err(Error::new(format!(
+                "\"{name}\" leaves the output folder by a link to {}",
+                real.display()
+            )));
+        }
         let listed = relative.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/");
         let mut files = self.files.borrow_mut();
         if !files.contains(&listed) {
             files.push(listed);
         }
         Ok(path)
+    }
+
+    /// A file in a folder that `--allow-write` named. The record lists what lies in the output folder alone.
+    fn elsewhere(&self, path: &Path) -> Result<PathBuf> {
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).within(|| parent.display().to_string())?;
+        }
+        Ok(path.to_owned())
     }
 
     /// Notes a module that the script imported.
@@ -235,10 +256,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = run(folder.path());
         for name in ["../x.csv", "/tmp/x.csv", "a/../../x", "", ".", "a/", "run.json", "./run.json"] {
-            assert!(run.output_path(name).is_err(), "{name}");
+            assert!(run.output_path(name, &Permissions::trusted()).is_err(), "{name}");
         }
         assert!(!folder.path().join("look").exists());
-        assert_eq!(run.output_path("./sub/x.csv").unwrap(), folder.path().join("look/sub/x.csv"));
+        assert_eq!(
+            run.output_path("./sub/x.csv", &Permissions::trusted()).unwrap(),
+            folder.path().join("look/sub/x.csv")
+        );
         assert!(folder.path().join("look/sub").is_dir());
     }
 
@@ -255,9 +279,9 @@ mod tests {
             .map(|_| {
                 let folder = tempfile::tempdir().unwrap();
                 let run = run(folder.path());
-                std::fs::write(run.output_path("b.txt").unwrap(), b"").unwrap();
-                std::fs::write(run.output_path("a.txt").unwrap(), b"abc").unwrap();
-                run.output_path("never.txt").unwrap();
+                std::fs::write(run.output_path("b.txt", &Permissions::trusted()).unwrap(), b"").unwrap();
+                std::fs::write(run.output_path("a.txt", &Permissions::trusted()).unwrap(), b"abc").unwrap();
+                run.output_path("never.txt", &Permissions::trusted()).unwrap();
                 run.note_module("mora:ipd", "text");
                 run.note_model("mora/tiny-ipd", json!({ "sha256": "0" }));
                 let settings = BTreeMap::from([("n".to_owned(), Dynamic::from(3_i64))]);

@@ -1,6 +1,7 @@
 //! Making tensors, within the memory of the machine.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{DType, Device, Tensor};
 
@@ -21,7 +22,7 @@ pub fn check_size(dims: &[usize], dtype: DType) -> Result<usize> {
             let exact: f64 =
                 dims.iter().map(|length| *length as f64).product::<f64>() * dtype.size_in_bytes() as f64;
             Err(Error::new(format!(
-                "a tensor of shape {} in {} needs {}, and this machine has {}",
+                "a tensor of shape {} in {} needs {}, and there is {}",
                 shape_text(dims),
                 dtype.as_str(),
                 size_text(exact),
@@ -37,8 +38,23 @@ fn size_text(bytes: f64) -> String {
     format!("{:.1} {}", bytes / 1024_f64.powf(power), units[power as usize])
 }
 
-/// Memory of the machine in bytes; where the system does not say, the most a vector can hold.
+/// The most that tensors may take, where the run has a limit; 0 for none.
+static LIMIT: AtomicUsize = AtomicUsize::new(0);
+
+/// Refuses tensors that are larger than so many bytes.
+pub fn limit_memory(bytes: usize) {
+    LIMIT.store(bytes, Ordering::Relaxed);
+}
+
+/// Memory of the machine in bytes, or the run's limit; where the system does not say, the most a vector can hold.
 fn memory() -> usize {
+    match LIMIT.load(Ordering::Relaxed) {
+        0 => machine(),
+        limit => machine().min(limit),
+    }
+}
+
+fn machine() -> usize {
     static MEMORY: OnceLock<usize> = OnceLock::new();
     *MEMORY.get_or_init(|| {
         let total = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {

@@ -57,6 +57,7 @@ fn run_here(text: String) -> Ran {
         device: candle_core::Device::Cpu,
         dtype: candle_core::DType::F32,
         quiet: true,
+        permissions: mora::script::permissions::Permissions::trusted(),
     };
     let result = Host::new(&script, options).run(&script);
     let printed = capture.0.borrow().clone();

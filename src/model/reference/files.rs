@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::hub::{Hub, Snapshot};
+use super::hub::{Hub, OFFLINE, Snapshot};
 use super::{Reference, embedded, pickled};
 use crate::error::{Error, Result};
 use crate::model::tokenizer;
@@ -133,7 +133,7 @@ impl Folder {
         if let Folder::Hub(snapshot) = self
             && snapshot.is_offline()
         {
-            return error.hint("HF_HUB_OFFLINE is set and the file is not in the cache");
+            return error.hint(OFFLINE);
         }
         if name == "tokenizer.json" && (has("tokenizer.model") || has("vocab.json")) {
             return error

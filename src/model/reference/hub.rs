@@ -25,6 +25,8 @@ pub struct Repository {
     pub id: String,
     /// Branch, tag or commit; `None` is the main branch.
     pub revision: Option<String>,
+    /// Only what is in the cache already may be opened: a script that nobody allowed to download.
+    pub is_offline: bool,
 }
 
 impl fmt::Display for Repository {
@@ -54,9 +56,13 @@ impl FromStr for Repository {
         if !is_id || !is_revision {
             return Err(Error::new(format!("\"{text}\" is no repository, expected org/name[@revision]")));
         }
-        Ok(Self { id: id.to_owned(), revision: revision.map(str::to_owned) })
+        Ok(Self { id: id.to_owned(), revision: revision.map(str::to_owned), is_offline: false })
     }
 }
+
+/// Why a file is not downloaded, and what to do.
+pub const OFFLINE: &str = "downloads are off (HF_HUB_OFFLINE, or a script that chose the model itself: name it with --model, or \
+    --allow-net) and the file is not in the cache";
 
 /// Where the hub is and what may be asked of it.
 #[derive(Debug, Clone)]
@@ -100,7 +106,8 @@ impl Hub {
     ///
     /// # Errors
     /// Where the client cannot be set up.
-    pub fn snapshot(self, repository: Repository) -> Result<Snapshot> {
+    pub fn snapshot(mut self, repository: Repository) -> Result<Snapshot> {
+        self.offline |= repository.is_offline;
         let revision = repository.revision.clone().unwrap_or_else(|| "main".to_owned());
         let repo = Repo::with_revision(repository.id.clone(), RepoType::Model, revision);
         let api = ApiBuilder::from_cache(Cache::new(self.cache.clone()))

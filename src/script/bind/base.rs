@@ -2,13 +2,13 @@
 
 use rhai::plugin::*;
 
-use crate::script::bind::{Room, random};
+use crate::script::bind::{Room, asserts, random};
 
 /// The base room.
 pub static ROOM: Room = Room {
     name: "base",
-    about: "Help, settings, random numbers, the output folder and errors.",
-    parts: &[&base::RHAI_MANIFEST, &random::random::RHAI_MANIFEST],
+    about: "Help, settings, assertions, random numbers, the output folder and errors.",
+    parts: &[&base::RHAI_MANIFEST, &asserts::asserts::RHAI_MANIFEST, &random::random::RHAI_MANIFEST],
 };
 
 #[export_module(manifest)]
@@ -24,7 +24,7 @@ mod base {
 
     /// What went wrong.
     #[rhai_fn(get = "message")]
-    pub fn message(error: Error) -> String {
+    pub fn error_message(error: Error) -> String {
         error.what().to_owned()
     }
 

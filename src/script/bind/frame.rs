@@ -424,19 +424,19 @@ mod files {
     /// Reads a CSV file with a header. A column is of integers, numbers or bools where all its values are, else
     /// of strings; an empty field is `()`, and a quoted one always a string.
     #[rhai_fn(return_raw)]
-    pub fn read_csv(path: &str) -> ScriptResult<Frame> {
-        Ok(crate::frame::Frame::read_csv(path.as_ref())?)
+    pub fn read_csv(call: NativeCallContext, path: &str) -> ScriptResult<Frame> {
+        Ok(crate::frame::Frame::read_csv(Context::of(&call)?.input_path(path)?)?)
     }
 
     /// Reads a Parquet file.
     #[rhai_fn(return_raw)]
-    pub fn read_parquet(path: &str) -> ScriptResult<Frame> {
-        Ok(crate::frame::Frame::read_parquet(path.as_ref())?)
+    pub fn read_parquet(call: NativeCallContext, path: &str) -> ScriptResult<Frame> {
+        Ok(crate::frame::Frame::read_parquet(Context::of(&call)?.input_path(path)?)?)
     }
 
     /// Reads a frame from a `.csv` or a `.parquet` file.
     #[rhai_fn(return_raw)]
-    pub fn read_frame(path: &str) -> ScriptResult<Frame> {
-        Ok(crate::frame::Frame::read(path.as_ref())?)
+    pub fn read_frame(call: NativeCallContext, path: &str) -> ScriptResult<Frame> {
+        Ok(crate::frame::Frame::read(Context::of(&call)?.input_path(path)?)?)
     }
 }

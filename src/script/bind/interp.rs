@@ -56,7 +56,7 @@ mod caches {
     #[rhai_fn(return_raw)]
     pub fn load_cache(call: NativeCallContext, path: &str) -> ScriptResult<Cache> {
         let context = Context::of(&call)?;
-        Ok(crate::interp::cache::Cache::load(path.as_ref(), context.device())?)
+        Ok(crate::interp::cache::Cache::load(context.input_path(path)?, context.device())?)
     }
 
     /// How many sites a cache holds.

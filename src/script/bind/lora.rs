@@ -88,8 +88,10 @@ mod adapters {
     /// a rank or shape that does not fit are refused by name.
     #[rhai_fn(return_raw)]
     pub fn load_adapter(call: NativeCallContext, reference: &str) -> ScriptResult<Adapter> {
-        let (adapter, files) = files::open(&reference.parse::<Reference>()?)?;
-        Context::of(&call)?.run().note_model(reference, json!({ "sha256": files.hash() }));
+        let context = Context::of(&call)?;
+        let allowed = context.permissions().check_reference(reference, reference.parse::<Reference>()?)?;
+        let (adapter, files) = files::open(&allowed)?;
+        context.run().note_model(reference, json!({ "sha256": files.hash() }));
         Ok(adapter)
     }
 

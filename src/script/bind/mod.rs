@@ -70,6 +70,7 @@
 //!
 //! Add the room to [`ROOMS`]. Tests refuse signatures registered twice.
 
+mod asserts;
 mod base;
 mod cells;
 mod charts;

@@ -63,7 +63,8 @@ mod model {
         let dtype = device::dtype(&options.get("dtype", context.dtype().as_str().to_owned())?)?;
         let on = device::device(&options.get("device", device::device_name(context.device()))?)?;
         options.finish()?;
-        let opened = open(&reference.parse::<Reference>()?, &OpenOptions { dtype, device: on })?;
+        let allowed = context.permissions().check_reference(reference, reference.parse::<Reference>()?)?;
+        let opened = open(&allowed, &OpenOptions { dtype, device: on })?;
         let (model, files) = opened.into_model()?;
         context.run().note_model(reference, json!({ "sha256": files.hash(), "dtype": dtype.as_str() }));
         Ok(model)

@@ -47,7 +47,7 @@ pub fn explain(error: &E, scene: &Scene) -> Explained {
         E::ErrorRuntime(value, _) if value.is_unit() => ("the script threw an error".into(), Vec::new()),
         E::ErrorRuntime(value, _) if value.is_string() => (value.to_string(), Vec::new()),
         E::ErrorRuntime(value, _) => (format!("the script threw {}", describe(value)), Vec::new()),
-        E::ErrorTerminated(..) => ("interrupted".into(), Vec::new()),
+        E::ErrorTerminated(..) => (crate::interrupt::stopped().what().to_owned(), Vec::new()),
         E::ErrorFor(_) => (
             "`for` needs something to go over".into(),
             vec!["an array, a range such as 0..10, a string's chars() or a map's keys()".into()],

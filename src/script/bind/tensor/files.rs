@@ -5,7 +5,6 @@ use rhai::plugin::*;
 #[export_module(manifest)]
 pub mod files {
     use std::collections::BTreeMap;
-    use std::path::Path;
 
     use crate::script::bind::prelude::*;
     use crate::tensor::{self, NamedTensor};
@@ -33,13 +32,15 @@ pub mod files {
     /// Reads the tensor of an `.npy` file, or the only one of a `.safetensors` file.
     #[rhai_fn(return_raw)]
     pub fn load_tensor(call: NativeCallContext, path: &str) -> ScriptResult<Tensor> {
-        Ok(tensor::load(Path::new(path), Context::of(&call)?.device())?)
+        let context = Context::of(&call)?;
+        Ok(tensor::load(context.input_path(path)?, context.device())?)
     }
 
     /// Reads all tensors of a `.safetensors` file: a map of name to tensor.
     #[rhai_fn(return_raw)]
     pub fn load_tensors(call: NativeCallContext, path: &str) -> ScriptResult<Map> {
-        let tensors = tensor::load_all(Path::new(path), Context::of(&call)?.device())?;
+        let context = Context::of(&call)?;
+        let tensors = tensor::load_all(context.input_path(path)?, context.device())?;
         Ok(tensors.into_iter().map(|(name, tensor)| (name.into(), Dynamic::from(tensor))).collect())
     }
 }

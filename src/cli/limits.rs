@@ -1,0 +1,37 @@
+//! `--timeout` and `--max-memory`: threads that watch, and ask the work to stop.
+
+use std::time::Duration;
+
+use crate::interrupt;
+use crate::tensor;
+
+/// How often memory is looked at.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Watches the limits that are given. The work stops at its next check: between layers, chunks and steps of a script.
+pub fn watch(timeout: Option<f64>, max_memory: Option<f64>) {
+    if let Some(seconds) = timeout {
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_secs_f64(seconds.min(1e9)));
+            interrupt::request_because(format!("stopped: the run took longer than --timeout {seconds}"));
+        });
+    }
+    if let Some(gib) = max_memory {
+        let bytes = (gib * f64::from(1 << 30)) as usize;
+        // One tensor that is larger than what is left is refused before it is made.
+        tensor::limit_memory(bytes);
+        std::thread::spawn(move || {
+            while resident().is_none_or(|taken| taken <= bytes) {
+                std::thread::sleep(PAUSE);
+            }
+            interrupt::request_because(format!("stopped: the run took more memory than --max-memory {gib}"));
+        });
+    }
+}
+
+/// Memory of the process in bytes, where the system says it.
+fn resident() -> Option<usize> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.split_whitespace().next()?.parse::<usize>().ok()? * 1024)
+}
