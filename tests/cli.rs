@@ -277,12 +277,23 @@ fn scripts_and_functions_are_tested() {
             ("tests/good.out", "a 0.3334\n"),
             ("tests/bad.rhai", "print(\"one\"); print(\"two\");"),
             ("tests/bad.out", "one\nthree\n"),
-            ("stdlib/sums.rhai", "//! Sums.\nfn add(a, b) { a + b }\nfn test_add() { assert_eq(add(1, 2), 3); }\nfn test_wrong() { assert_eq(add(1, 2), 4); }"),
+            (
+                "stdlib/sums.rhai",
+                "//! Sums.\nfn add(a, b) { a + b }\nfn test_add() { assert_eq(add(1, 2), 3); }\nfn test_wrong() { assert_eq(add(1, 2), 4); }",
+            ),
         ],
     );
     let (code, stdout, _) = run(folder.path(), &["test", "--junit", "results.xml"]);
     assert_eq!(code, 1, "{stdout}");
-    for words in ["ok      tests/good.rhai", "FAILED  tests/bad.rhai", "-three", "+two", "ok      stdlib/sums.rhai::test_add", "expected 4, found 3", "2 passed, 2 failed"] {
+    for words in [
+        "ok      tests/good.rhai",
+        "FAILED  tests/bad.rhai",
+        "-three",
+        "+two",
+        "ok      stdlib/sums.rhai::test_add",
+        "expected 4, found 3",
+        "2 passed, 2 failed",
+    ] {
         assert!(stdout.contains(words), "{words} is not in:\n{stdout}");
     }
     let xml = std::fs::read_to_string(folder.path().join("results.xml")).unwrap();
@@ -331,7 +342,17 @@ fn a_script_reads_below_its_folder_and_where_it_was_allowed() {
     write(outside.path(), &[("secret.csv", "a\n1\n")]);
     let secret = outside.path().join("secret.csv").display().to_string();
     let other = outside.path().display().to_string();
-    write(folder.path(), &[("own.csv", "a\n2\n"), ("a.rhai", "print(read_csv(\"own.csv\")[0].a); print(read_csv(setting(\"file\", \"own.csv\"))[0].a);"), ("b.rhai", &format!("print(read_csv(\"{secret}\")[0].a);"))]);
+    write(
+        folder.path(),
+        &[
+            ("own.csv", "a\n2\n"),
+            (
+                "a.rhai",
+                "print(read_csv(\"own.csv\")[0].a); print(read_csv(setting(\"file\", \"own.csv\"))[0].a);",
+            ),
+            ("b.rhai", &format!("print(read_csv(\"{secret}\")[0].a);")),
+        ],
+    );
     assert_eq!(run(folder.path(), &["script", "a.rhai"]).1, "2\n2\n");
     // What the command line names may be read.
     assert_eq!(run(folder.path(), &["script", "a.rhai", "--set", &format!("file={secret}")]).1, "2\n1\n");
@@ -365,7 +386,14 @@ fn a_script_reads_below_its_folder_and_where_it_was_allowed() {
 #[test]
 fn limits_end_a_run_and_keep_what_it_wrote() {
     let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), &[("a.rhai", "write_text(\"first.txt\", \"whole\"); let x = 0; loop { x += 1; }"), ("b.rhai", "let all = []; loop { all.push(ones([1000, 1000])); }"), ("c.rhai", "ones([100000, 10000]);")]);
+    write(
+        folder.path(),
+        &[
+            ("a.rhai", "write_text(\"first.txt\", \"whole\"); let x = 0; loop { x += 1; }"),
+            ("b.rhai", "let all = []; loop { all.push(ones([1000, 1000])); }"),
+            ("c.rhai", "ones([100000, 10000]);"),
+        ],
+    );
     let (code, _, stderr) = run(folder.path(), &["script", "a.rhai", "--timeout", "0.5"]);
     assert!(code == 1 && stderr.contains("longer than --timeout 0.5"), "{code} {stderr}");
     assert_eq!(std::fs::read_to_string(folder.path().join("out/a/first.txt")).unwrap(), "whole");

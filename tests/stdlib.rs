@@ -137,6 +137,15 @@ fn modules() -> Vec<(String, String)> {
 }
 
 #[test]
+fn no_script_has_the_name_of_a_module() {
+    // A script that is run by its path would be found beside itself in the module's place.
+    for (module, _) in modules() {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("scripts/{module}.rhai"));
+        assert!(!script.exists(), "scripts/{module}.rhai hides the module {module}");
+    }
+}
+
+#[test]
 fn every_module_and_function_has_a_doc_and_every_name_an_example() {
     for (module, text) in modules() {
         assert!(text.starts_with("//! "), "{module} has no doc");

@@ -58,7 +58,8 @@ fn rendered(name: &str, text: &str) -> String {
     assert!(ran.error.is_none(), "{name}: {}", ran.error.unwrap());
     let printed: Vec<String> = ran.printed.iter().map(|line| format!("{line}\n")).collect();
     let printed = printed.concat();
-    let mut outputs = printed.split(&format!("{MARK}\n"));
+    let mark = format!("{MARK}\n");
+    let mut outputs = printed.split(&mark);
     let mut result = String::new();
     for piece in pieces {
         match piece {

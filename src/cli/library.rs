@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use crate::cli::{self, terminal};
 use crate::error::{Error, Result, did_you_mean};
 use crate::save::write_whole;
-use crate::script::library::{STDLIB, summary};
+use crate::script::library::{self, STDLIB, summary};
 use crate::script::resolver;
 
 #[derive(Args)]
@@ -98,11 +98,11 @@ fn list() -> Result<()> {
 
 fn modules_of(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    entries.filter(|path| path.extension().is_some_and(|extension| extension == "rhai")).collect()
+    entries.filter(|path| library::is_script(path)).collect()
 }
 
 fn find(name: &str) -> Result<Place> {
-    let in_folder = resolver::folders().into_iter().map(|folder| folder.join(format!("{name}.rhai")));
+    let in_folder = resolver::folders().into_iter().map(|folder| folder.join(library::file_of(name)));
     if let Some(path) = in_folder.into_iter().find(|path| path.is_file()) {
         return Ok(Place::File(path));
     }
@@ -130,8 +130,9 @@ impl New {
                     terminal::say(&format!("wrote {file}"));
                 }
                 terminal::say(&format!(
-                    "\nmora script {0}          runs it\nmora test {0}.rhai       tests it",
-                    self.name
+                    "\nmora script {}    runs it\nmora test {}    tests it",
+                    self.name,
+                    library::file_of(&self.name)
                 ));
                 0
             }
@@ -140,20 +141,17 @@ impl New {
     }
 }
 
-const SCRIPT: &str = include_str!("new.rhai");
-const OUTPUT: &str = include_str!("new.out");
-
 /// Writes the script and its golden output into the working folder.
 fn create(name: &str) -> Result<[String; 2]> {
     let is_plain = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
     if !is_plain {
         return Err(Error::new(format!("expected a name of letters, digits, _ and -, found \"{name}\"")));
     }
-    let files = [format!("{name}.rhai"), format!("{name}.out")];
+    let files = [library::file_of(name), format!("{name}.out")];
     if let Some(file) = files.iter().find(|file| Path::new(file).exists()) {
         return Err(Error::new(format!("{file} is there already")).hint("choose another name"));
     }
-    for (file, text) in files.iter().zip([SCRIPT, OUTPUT]) {
+    for (file, text) in files.iter().zip([library::NEW_SCRIPT, library::NEW_OUTPUT]) {
         write_whole(Path::new(file), |out| Ok(out.write_all(text.replace("NAME", name).as_bytes())?))?;
     }
     Ok(files)

@@ -147,7 +147,7 @@ fn collect(path: &Path, cases: &mut Vec<Case>) -> Result<()> {
         let entries = std::fs::read_dir(path).within(|| path.display().to_string())?;
         for entry in entries {
             let path = entry?.path();
-            if path.is_dir() || path.extension().is_some_and(|extension| extension == "rhai") {
+            if path.is_dir() || library::is_script(&path) {
                 collect(&path, cases)?;
             }
         }

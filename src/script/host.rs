@@ -287,6 +287,7 @@ fn engine(context: &Context, resolver: &Resolver) -> Engine {
         printer.output().print(&format!("{place}{text}"));
     });
     engine.set_module_resolver(resolver.clone());
+    resolver.renaming().install(&mut engine);
     for room in bind::ROOMS {
         engine.register_global_module(room.module().into());
     }

@@ -10,6 +10,21 @@ mod carried {
 }
 pub use carried::{EXAMPLES, PACKAGES, SCRIPTS, STDLIB};
 
+/// The script that `mora new` writes, and what it prints; `NAME` stands for its name.
+pub const NEW_SCRIPT: &str = include_str!("new_script.rhai");
+/// What [`NEW_SCRIPT`] prints.
+pub const NEW_OUTPUT: &str = include_str!("new_script.out");
+
+/// True for a file that is a script or module by its name.
+pub fn is_script(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "rhai")
+}
+
+/// The file's name of a script or module.
+pub fn file_of(name: &str) -> String {
+    format!("{name}.rhai")
+}
+
 /// A script that was found.
 #[derive(Debug, Clone)]
 pub struct Script {

@@ -13,6 +13,7 @@ pub mod error;
 pub mod golden;
 pub mod help;
 pub mod host;
+pub mod isolate;
 pub mod library;
 pub mod modules;
 pub mod options;

@@ -100,7 +100,12 @@ impl Registry {
             let meets = |kind: &str| !OTHER_NUMBERS.iter().any(|other| kind.contains(other));
             entries.retain(|entry| entry.params.iter().all(|(_, kind)| meets(kind)));
         }
-        entries.sort_by(|a, b| (a.kind, &a.name, a.params.len()).cmp(&(b.kind, &b.name, b.params.len())));
+        // To the last difference: the engine's own order changes from run to run.
+        entries.sort_by(|a, b| {
+            let key =
+                |entry: &Entry| (entry.kind, entry.name.clone(), entry.params.len(), entry.params.clone());
+            key(a).cmp(&key(b))
+        });
         self.entries.extend(entries);
     }
 

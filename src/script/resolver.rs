@@ -13,6 +13,7 @@ use rhai::{AST, Engine, EvalAltResult, FnNamespace, Module, ModuleResolver, Posi
 use crate::error::{Context as _, Error, Result, did_you_mean};
 use crate::script::context::Context;
 use crate::script::error::ScriptResult;
+use crate::script::isolate::Renaming;
 use crate::script::library::STDLIB;
 use crate::script::source::CLOSURE;
 
@@ -22,6 +23,8 @@ pub struct Resolver {
     context: Context,
     folders: Rc<[PathBuf]>,
     modules: Rc<RefCell<BTreeMap<String, Shared<Module>>>>,
+    /// Makes the names of a module's functions unique while it is compiled.
+    renaming: Renaming,
     /// Modules being loaded, outermost first: an import of one of them is a circle.
     loading: Rc<RefCell<Vec<String>>>,
 }
@@ -45,7 +48,18 @@ struct Found {
 impl Resolver {
     /// A resolver that looks in the working folder's `stdlib` and in `MORA_PATH`.
     pub fn new(context: Context) -> Self {
-        Self { context, folders: folders().into(), modules: Rc::default(), loading: Rc::default() }
+        Self {
+            context,
+            folders: folders().into(),
+            modules: Rc::default(),
+            renaming: Renaming::default(),
+            loading: Rc::default(),
+        }
+    }
+
+    /// What the engine's parser has to ask, for modules.
+    pub fn renaming(&self) -> &Renaming {
+        &self.renaming
     }
 
     /// Compiles a module without running it, to read what it declares.
@@ -115,6 +129,11 @@ impl Resolver {
             return Err(at(Error::new(circle), place));
         }
         let ast = self.compile_found(engine, found, place)?;
+        let mut ast = self.renaming.isolated(engine, &found.text, ast).map_err(|error| {
+            Box::new(EvalAltResult::ErrorInModule(found.source.clone(), error.into(), place))
+        })?;
+        ast.set_source(&found.source);
+        self.context.sources().note_closures(&found.source, &ast);
         self.context.run().note_module(&found.source, &found.text);
         self.loading.borrow_mut().push(found.source.clone());
         let module = Module::eval_ast_as_new(Scope::new(), &ast, engine);

@@ -5,6 +5,7 @@ use rhai::EvalAltResult as E;
 use crate::error::did_you_mean;
 use crate::script::diagnostic::text;
 use crate::script::error::core_error;
+use crate::script::isolate::plainly;
 use crate::script::registry::{Entry, Kind, Registry};
 use crate::script::value::{describe, friendly_type};
 
@@ -32,7 +33,7 @@ pub fn explain(error: &E, scene: &Scene) -> Explained {
     match error {
         E::ErrorParsing(kind, _) => parsing(kind, scene),
         E::ErrorVariableNotFound(name, _) => variable(name, scene),
-        E::ErrorFunctionNotFound(signature, _) => function(signature, scene),
+        E::ErrorFunctionNotFound(signature, _) => function(&plainly(signature), scene),
         E::ErrorDotExpr(what, _) => property(what, scene),
         E::ErrorIndexingType(signature, _) => index(signature, scene),
         E::ErrorPropertyNotFound(name, _) => (

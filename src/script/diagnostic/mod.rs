@@ -7,6 +7,7 @@ use std::fmt;
 
 use rhai::{EvalAltResult, Position};
 
+use crate::script::isolate::plainly;
 use crate::script::registry::Registry;
 use crate::script::source::{CLOSURE, Sources};
 
@@ -102,7 +103,7 @@ fn unwind<'a>(
                 _ if is_closure => "in a closure".to_owned(),
                 // No function's name: it says itself what it is (see `Callbacks::call_for`).
                 name if name.contains(' ') => format!("in {name}"),
-                name => format!("in function {name}"),
+                name => format!("in function {}", plainly(name)),
             };
             trace.push(Frame { what, called_at: place(&source, *position) });
             let source = if defined_in.is_empty() { source } else { defined_in.clone() };
