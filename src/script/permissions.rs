@@ -135,11 +135,9 @@ mod tests {
 
     #[test]
     fn a_repository_is_downloaded_only_where_it_was_named_or_allowed() {
-        let offline = |permissions: &Permissions| match permissions
-            .check_reference("org/name", "org/name".parse().unwrap())
-        {
-            Ok(Reference::Hub(repository)) => repository.is_offline,
-            other => panic!("{other:?}"),
+        let offline = |permissions: &Permissions| {
+            let opened = permissions.check_reference("org/name", "org/name".parse().unwrap()).unwrap();
+            matches!(opened, Reference::Hub(repository) if repository.is_offline)
         };
         let out = Path::new("out");
         assert!(offline(&Permissions::limited(out, &[], &[], false, Vec::new())));
