@@ -247,3 +247,47 @@ fn somebody_elses_tables_are_tested_too() {
     // All six of the second are equal: there is no test.
     assert_eq!(printed, ["3", "1", "0.7500", "", "0.7500", "2"]);
 }
+
+#[test]
+fn probes_find_a_direction_and_nothing_in_noise() {
+    let found = counted(
+        r#"
+        import "probing" as probing;
+        // Sixty activations of eight features in six groups; where it is planted, one direction tells the label.
+        fn activations(random, labels, planted) {
+            let rows = [];
+            for label in labels {
+                let row = [];
+                for feature in 0..8 { row.push(random.rand_normal() + if planted && feature < 2 { if label { 1.5 } else { -1.5 } } else { 0.0 }); }
+                rows.push(row);
+            }
+            tensor(rows)
+        }
+        let random = generator(6);
+        let groups = [];
+        for place in 0..60 { groups.push(`g${place / 10}`); }
+        let hits = 0; let accurate = 0; let false_alarms = 0; let right = 0;
+        for repetition in 0..1000 {
+            let labels = [];
+            for place in 0..60 { labels.push(random.rand() < 0.5); }
+            let given = #{ folds: 3, shuffles: 1, seed: repetition };
+            let noise = probing::by_layer([activations(random, labels, false)], labels, groups, given)[0];
+            if noise.p < 0.05 { false_alarms += 1; }
+            right += noise.right;
+            if repetition < 100 {
+                let planted = probing::by_layer([activations(random, labels, true)], labels, groups, given)[0];
+                if planted.p < 0.05 { hits += 1; }
+                if planted.accuracy > 0.9 { accurate += 1; }
+            }
+        }
+        for count in [hits, accurate, false_alarms, right] { print(count); }
+        "#,
+    );
+    assert!(found[0] == 100, "found in {} of 100", found[0]);
+    // Φ(1.5 √2) = 98.3 % at best.
+    assert!(found[1] >= 90, "accurate in {} of 100", found[1]);
+    // Against the majority of the sample the test is conservative.
+    assert!(found[2] <= 50 + 28, "{} of 1000 in noise", found[2]);
+    let share = found[3] as f64 / 60_000.0;
+    assert!((0.47..0.53).contains(&share), "in noise {share} are told");
+}
