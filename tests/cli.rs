@@ -377,6 +377,16 @@ fn a_script_reads_below_its_folder_and_where_it_was_allowed() {
     assert_eq!(run(folder.path(), &["script", "e.rhai"]).0, 1);
     assert_eq!(run(folder.path(), &["script", "e.rhai", "--allow-write", &other]).0, 0);
     assert_eq!(std::fs::read_to_string(target).unwrap(), "x");
+    // Nor is a module imported from elsewhere, but one beside the script is, wherever that lies.
+    write(
+        outside.path(),
+        &[("module.rhai", "fn f() { 1 }"), ("beside.rhai", "import \"module\" as m; print(m::f());")],
+    );
+    let module = outside.path().join("module").display().to_string();
+    write(folder.path(), &[("g.rhai", &format!("import \"{module}\" as m;"))]);
+    let (code, _, stderr) = run(folder.path(), &["script", "g.rhai"]);
+    assert!(code == 1 && stderr.contains("may not read"), "{stderr}");
+    assert_eq!(run(folder.path(), &["script", &format!("{other}/beside.rhai")]).1, "1\n");
     // Downloads are for models that the command line names.
     write(folder.path(), &[("f.rhai", "load_model(\"nobody/nothing\");")]);
     let (code, _, stderr) = run(folder.path(), &["script", "f.rhai"]);

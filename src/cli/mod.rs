@@ -20,7 +20,9 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use crate::error::{Error, Result};
 use crate::script::diagnostic::Diagnostic;
 use crate::script::host::{Options, STACK};
+use crate::script::library::Script;
 use crate::script::permissions::Permissions;
+use crate::script::resolver;
 use crate::{device, interrupt};
 
 /// The script or command failed.
@@ -121,13 +123,15 @@ fn key_value(text: &str) -> Result<(String, String)> {
 
 impl Running {
     /// The host's options for a script; sets the process up for them.
-    fn prepare(self, script: &str) -> Options {
-        let out = self.out.clone().unwrap_or_else(|| PathBuf::from("out").join(script));
+    fn prepare(self, script: &Script) -> Options {
+        let out = self.out.clone().unwrap_or_else(|| PathBuf::from("out").join(&script.name));
         // Several values of a setting stand between commas.
         let values = self.settings.iter().flat_map(|(_, value)| value.split(','));
         let named = values.chain(self.model.as_deref()).map(str::to_owned).collect();
-        let permissions =
-            Permissions::limited(&out, &self.allow_read, &self.allow_write, self.allow_net, named);
+        // Whoever runs a script means the folder that it lies in, and the library folders, too.
+        let mut read = self.allow_read.clone();
+        read.extend(script.folder.iter().cloned().chain(resolver::folders()));
+        let permissions = Permissions::limited(&out, &read, &self.allow_write, self.allow_net, named);
         limits::watch(self.timeout, self.max_memory);
         Options { permissions, ..self.prepare_trusted() }
     }

@@ -30,7 +30,7 @@ impl Script {
             Err(error) => return cli::complain(&error),
         };
         let running = self.running;
-        cli::with_stack(move || match Host::new(&script, running.prepare(&script.name)).run(&script) {
+        cli::with_stack(move || match Host::new(&script, running.prepare(&script)).run(&script) {
             Ok(()) => 0,
             Err(failure) => {
                 terminal::complain(&failure.diagnostic.to_string());

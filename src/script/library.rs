@@ -120,7 +120,7 @@ pub fn list() -> Vec<Script> {
             .flatten()
             .flatten()
             .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "rhai"))
+            .filter(|path| is_script(path))
             .collect();
         paths.sort();
         let paths = paths.iter().map(|path| path.strip_prefix(".").unwrap_or(path));

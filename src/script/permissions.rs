@@ -1,7 +1,7 @@
 //! What a script may touch: files to read, folders to write into, the network.
 //!
-//! A script may come from a stranger. It reads below the working folder, its own output folder, the hub's cache and what
-//! the command line named, and writes below its output folder alone; everything else is asked for by `--allow-read`,
+//! A script may come from a stranger. It reads, and imports modules from, the working folder, its own, its output folder,
+//! the hub's cache, `MORA_PATH` and what the command line named, and writes below its output folder alone; everything else is asked for by `--allow-read`,
 //! `--allow-write` and `--allow-net`. Paths are compared after symbolic links and `..` are resolved.
 
 use std::path::{Path, PathBuf};
@@ -90,6 +90,8 @@ impl Permissions {
 
 /// An absolute path without links and `..`, as far as it exists.
 pub fn resolved(path: &Path) -> PathBuf {
+    // An empty path is the working folder; as a prefix it would stand for everything.
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     if let Ok(real) = path.canonicalize() {
         return real;
     }
@@ -128,6 +130,8 @@ mod tests {
         let allowed =
             Permissions::limited(inside.path(), &[outside.path().to_owned()], &[], false, Vec::new());
         assert!(allowed.check_read(&dotted).is_ok());
+        let empty = Permissions::limited(inside.path(), &[PathBuf::new()], &[], false, vec![String::new()]);
+        assert!(empty.check_read(&dotted).is_err());
         let named = Permissions::limited(inside.path(), &[], &[], false, vec![secret.display().to_string()]);
         assert!(named.check_read(&secret).is_ok());
         assert!(Permissions::trusted().check_read(&secret).is_ok());

@@ -95,6 +95,7 @@ impl Resolver {
         }
         for place in &places {
             if place.is_file() {
+                self.context.permissions().check_read(place)?;
                 let text = std::fs::read_to_string(place).within(|| place.display().to_string())?;
                 return Ok(Found {
                     source: place.display().to_string(),

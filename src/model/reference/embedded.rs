@@ -17,7 +17,7 @@ macro_rules! embed {
     };
 }
 
-/// All that is embedded: the model, and its adapters as `scripts/train_moral_agents.rhai` made them.
+/// All that is embedded: the model, and its adapters as the script `train_moral_agents` made them.
 pub static MODELS: &[Model] = &[
     embed!(
         "tiny-ipd": "config.json", "generation_config.json", "model.safetensors", "tokenizer.json",
