@@ -5,17 +5,19 @@
 //! [`clear`] before the next piece of work.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::error::{Error, Result};
 
-static REQUESTED: AtomicBool = AtomicBool::new(false);
+/// How often it was asked for.
+static REQUESTED: AtomicUsize = AtomicUsize::new(0);
 /// The limit that was reached, where it was not a person who asked.
 static LIMIT: Mutex<Option<String>> = Mutex::new(None);
 
-/// Asks the running work to stop at its next check. Safe to call from a signal handler.
-pub fn request() {
-    REQUESTED.store(true, Ordering::Relaxed);
+/// Asks the running work to stop at its next check; gives how often that was asked before. Safe to call from a
+/// signal handler.
+pub fn request() -> usize {
+    REQUESTED.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Asks the running work to stop because a limit was reached, and says which. Not for signal handlers.
@@ -28,7 +30,7 @@ pub fn request_because(limit: String) {
 
 /// Forgets an earlier request.
 pub fn clear() {
-    REQUESTED.store(false, Ordering::Relaxed);
+    REQUESTED.store(0, Ordering::Relaxed);
     if let Ok(mut reached) = LIMIT.lock() {
         *reached = None;
     }
@@ -46,7 +48,7 @@ pub fn stopped() -> Error {
 
 /// True after [`request`] and before [`clear`].
 pub fn requested() -> bool {
-    REQUESTED.load(Ordering::Relaxed)
+    REQUESTED.load(Ordering::Relaxed) > 0
 }
 
 /// Fails with [`stopped`] where a stop was requested.

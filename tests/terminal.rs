@@ -2,29 +2,13 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
-use std::fs::File;
+#[path = "common/pty.rs"]
+mod pty;
+
 use std::io::Read;
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::process::{Command, Stdio};
 
-/// A pseudo-terminal of 24 lines of 100 columns: this side, and the program's.
-fn terminal() -> (File, OwnedFd) {
-    let (mut ours, mut theirs) = (-1, -1);
-    let size = libc::winsize { ws_row: 24, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: the pointers are to live variables or null, which stands for "not wanted" or "default".
-    let made = unsafe {
-        libc::openpty(
-            &mut ours,
-            &mut theirs,
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-            (&raw const size).cast_mut().cast(),
-        )
-    };
-    assert_eq!(made, 0, "{}", std::io::Error::last_os_error());
-    // SAFETY: both descriptors were opened just now and belong to nobody else.
-    unsafe { (File::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs)) }
-}
+use pty::terminal;
 
 /// A forward that takes two seconds, the same in every layer.
 const SLOW: &str = r#"

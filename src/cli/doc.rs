@@ -46,12 +46,9 @@ impl Doc {
         if let Some(folder) = &self.reference {
             return write(folder, &reference::markdown(&registry)?);
         }
-        match &self.names[..] {
-            [] if self.all => help::reference(&registry),
-            [] => Ok(help::overview(&registry)),
-            [name] => help::about(&registry, name)
-                .or_else(|error| help::search(&registry, std::slice::from_ref(name)).map_err(|_| error)),
-            words => help::search(&registry, words),
+        match self.all {
+            true => help::reference(&registry),
+            false => help::look_up(&registry, &self.names),
         }
     }
 }

@@ -30,8 +30,22 @@ pub fn watch(timeout: Option<f64>, max_memory: Option<f64>) {
 }
 
 /// Memory of the process in bytes, where the system says it.
-fn resident() -> Option<usize> {
-    let text = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+pub fn resident() -> Option<usize> {
+    kibibytes("/proc/self/status", "VmRSS:")
+}
+
+/// The most memory that the process had so far, in bytes.
+pub fn most_resident() -> Option<usize> {
+    kibibytes("/proc/self/status", "VmHWM:")
+}
+
+/// Memory that the machine has left, in bytes.
+pub fn available() -> Option<usize> {
+    kibibytes("/proc/meminfo", "MemAvailable:")
+}
+
+fn kibibytes(file: &str, name: &str) -> Option<usize> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     Some(line.split_whitespace().next()?.parse::<usize>().ok()? * 1024)
 }

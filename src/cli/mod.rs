@@ -5,6 +5,7 @@
 mod doc;
 mod library;
 mod limits;
+mod paint;
 mod progress;
 mod repl;
 mod script;
@@ -44,7 +45,7 @@ enum Command {
     /// Run a script
     Script(script::Script),
     /// Type and run statements one by one
-    Repl(repl::Repl),
+    Repl(repl::Command),
     /// Explain what scripts can call
     Doc(doc::Doc),
     /// Compare what scripts print with the .out files beside them, and call the test_… functions of modules
@@ -166,12 +167,13 @@ impl Running {
 /// Runs the command that the process was given.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    // The first Ctrl-C asks the work to stop and leave what it has finished; the second does not wait.
-    let handler = ctrlc::set_handler(|| {
-        if interrupt::requested() {
+    // The first Ctrl-C asks the work to stop and leave what it has finished; another one does not wait. A session is
+    // not lost by a key that was pressed twice.
+    let patience = if matches!(cli.command, Command::Repl(_)) { 3 } else { 1 };
+    let handler = ctrlc::set_handler(move || {
+        if interrupt::request() >= patience {
             std::process::exit(i32::from(INTERRUPTED));
         }
-        interrupt::request();
     });
     if let Err(error) = handler {
         terminal::complain(&format!("warning: Ctrl-C will not stop the work cleanly: {error}"));
@@ -200,7 +202,7 @@ fn with_stack(work: impl FnOnce() -> u8 + Send) -> u8 {
 
 /// Shows an error that no place in a script caused, and gives the exit code.
 fn complain(error: &Error) -> u8 {
-    terminal::complain(&Diagnostic::of_core(error).to_string());
+    terminal::fail(&Diagnostic::of_core(error));
     exit_code(error.is_interrupt())
 }
 

@@ -33,7 +33,7 @@ impl Script {
         cli::with_stack(move || match Host::new(&script, running.prepare(&script)).run(&script) {
             Ok(()) => 0,
             Err(failure) => {
-                terminal::complain(&failure.diagnostic.to_string());
+                terminal::fail(&failure.diagnostic);
                 cli::exit_code(failure.interrupted)
             }
         })

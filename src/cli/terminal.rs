@@ -2,8 +2,9 @@
 
 use std::io::Write;
 
-use crate::cli::progress;
+use crate::cli::{paint, progress};
 use crate::script::Output;
+use crate::script::diagnostic::Diagnostic;
 
 /// The terminal as a script's output.
 pub struct Terminal;
@@ -31,4 +32,15 @@ pub fn complain(text: &str) {
     progress::suspend(|| {
         let _ = writeln!(std::io::stderr().lock(), "{text}");
     });
+}
+
+/// An error to stderr.
+pub fn fail(diagnostic: &Diagnostic) {
+    complain(&paint::diagnostic(diagnostic));
+}
+
+/// Columns and lines of the terminal on stdout; 100 × 24 where there is none.
+pub fn size() -> (usize, usize) {
+    let size = console::Term::stdout().size_checked();
+    size.map_or((100, 24), |(lines, columns)| (usize::from(columns), usize::from(lines)))
 }

@@ -44,6 +44,12 @@ pub(super) fn svg(scene: &Scene) -> Result<String> {
 
 /// The scene as a PNG file, `scale` pixels to the logical one.
 pub(super) fn png(scene: &Scene, scale: f64) -> Result<Vec<u8>> {
+    let (pixels, width, height) = pixels(scene, scale)?;
+    encode(&pixels, width, height, scale)
+}
+
+/// The scene as red, green and blue bytes, row by row, `scale` pixels to the logical one; and its width and height.
+pub(super) fn pixels(scene: &Scene, scale: f64) -> Result<(Vec<u8>, usize, usize)> {
     let pixels = |length: f64| (length * scale).round().max(1.0);
     let (width, height) = (pixels(scene.width), pixels(scene.height));
     if !(scale > 0.0 && width * height <= MOST_PIXELS) {
@@ -61,7 +67,7 @@ pub(super) fn png(scene: &Scene, scale: f64) -> Result<Vec<u8>> {
         draw::<BitMapBackend>(scene, &mut backend, scale * OVERSAMPLING as f64, true)?;
         backend.present().map_err(failed)?;
     }
-    encode(&shrink(&fine, width, height), width, height, scale)
+    Ok((shrink(&fine, width, height), width, height))
 }
 
 /// The mean of each block of `OVERSAMPLING` × `OVERSAMPLING` pixels.

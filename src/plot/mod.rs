@@ -274,6 +274,15 @@ impl Figure {
         draw::png(&self.scene(), scale)
     }
 
+    /// The figure as red, green and blue bytes, row by row, and its width and height in pixels: [`Figure::size`]
+    /// times `scale`.
+    ///
+    /// # Errors
+    /// A picture of more than 60 million pixels.
+    pub fn render_pixels(&self, scale: f64) -> Result<(Vec<u8>, usize, usize)> {
+        draw::pixels(&self.scene(), scale)
+    }
+
     /// Saves the figure by the file's extension: `.svg`, or `.png` at two pixels to the logical one. The
     /// file appears whole or not at all.
     ///

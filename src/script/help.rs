@@ -28,7 +28,8 @@ pub fn overview(registry: &Registry) -> String {
     text
 }
 
-fn is_printing(name: &str) -> bool {
+/// True for what makes text of a value: every type has it.
+pub fn is_printing(name: &str) -> bool {
     matches!(name, "to_string" | "to_debug")
 }
 
@@ -154,6 +155,19 @@ fn shown(sections: impl IntoIterator<Item = Section>) -> String {
         }
     }
     text
+}
+
+/// An overview without a word, what is called so with one, a search with several.
+///
+/// # Errors
+/// Nothing is called so or has these words.
+pub fn look_up(registry: &Registry, words: &[String]) -> Result<String> {
+    match words {
+        [] => Ok(overview(registry)),
+        [name] => about(registry, name)
+            .or_else(|error| search(registry, std::slice::from_ref(name)).map_err(|_| error)),
+        words => search(registry, words),
+    }
 }
 
 /// Everything whose name, signature or doc has all of these words, built in or in the library.

@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use candle_core::{DType, Device};
-use rhai::{
-    AST, Dynamic, Engine, EvalAltResult, ImmutableString, Module, ModuleResolver, ParseErrorType, Position,
-    Scope,
-};
+use rhai::{AST, Dynamic, Engine, EvalAltResult, Scope};
 
 use crate::device::device_name;
 use crate::error::Result;
@@ -23,7 +20,6 @@ use crate::script::registry::Registry;
 use crate::script::resolver::Resolver;
 use crate::script::run::{Outcome, Run, Surroundings, sha256};
 use crate::script::settings::{Import, Settings, declared};
-use crate::script::source::{CLOSURE, INPUT};
 
 /// Script functions may call each other this deep.
 const CALL_DEPTH: usize = 200;
@@ -64,19 +60,11 @@ pub struct Failure {
     pub interrupted: bool,
 }
 
-/// What inputs of a session leave for the next ones.
-#[derive(Default)]
-pub struct Session {
-    scope: Scope<'static>,
-    functions: Vec<String>,
-    inputs: usize,
-}
-
 /// The engine with everything in it.
 pub struct Host {
-    engine: Engine,
-    context: Context,
-    resolver: Resolver,
+    pub(super) engine: Engine,
+    pub(super) context: Context,
+    pub(super) resolver: Resolver,
     registry: OnceCell<Registry>,
 }
 
@@ -182,71 +170,6 @@ impl Host {
         Ok(self.context.settings().check(&found)?)
     }
 
-    /// Evaluates one input of a session: its variables stay in `session`, its functions and imports too.
-    ///
-    /// # Errors
-    /// The input does not compile or failed; its functions and imports are then forgotten.
-    pub fn evaluate(&mut self, session: &mut Session, input: &str) -> Result<Dynamic, Failure> {
-        session.inputs += 1;
-        let name = format!("{INPUT}{}", session.inputs);
-        self.context.sources().insert(&name, input, Some(&PathBuf::new()));
-        self.evaluate_named(session, input, &name).map_err(|error| self.failure(&error, &name))
-    }
-
-    fn evaluate_named(&mut self, session: &mut Session, input: &str, name: &str) -> ScriptResult<Dynamic> {
-        let mut ast = self.engine.compile_with_scope(&session.scope, input)?;
-        ast.set_source(name);
-        self.context.sources().note_closures(name, &ast);
-        let result = self.engine.eval_ast_with_scope::<Dynamic>(&mut session.scope, &ast)?;
-        // Rhai forgets functions and imports at the end of an evaluation: a session keeps them as modules
-        // of its engine, so that errors in them name the input they come from.
-        if ast.has_functions() {
-            let functions = Module::eval_ast_as_new(Scope::new(), &ast.clone_functions_only(), &self.engine)?;
-            self.engine.register_global_module(functions.into());
-            session.functions.extend(ast.iter_functions().map(|function| function.name.to_owned()));
-        }
-        for import in declared(&ast).imports.iter().filter(|import| !import.alias.is_empty()) {
-            let module = self.resolver.resolve(&self.engine, Some(name), &import.path, Position::NONE)?;
-            self.engine.register_static_module(&import.alias, module);
-        }
-        Ok(result)
-    }
-
-    /// A value as a session shows it.
-    pub fn show(&self, value: Dynamic) -> String {
-        let function = if value.is_string() { "to_debug" } else { "to_string" };
-        let fallback = value.to_string();
-        let text = self.engine.eval_fn_call::<ImmutableString>(function, None, (value,));
-        text.map_or(fallback, |text| text.to_string())
-    }
-
-    /// Names that a session can complete: functions, properties and its variables.
-    pub fn names(&self, session: &Session) -> Vec<String> {
-        let own = session.scope.iter_raw().map(|(name, _, _)| name.to_owned());
-        let functions = session.functions.iter().filter(|name| !name.starts_with(CLOSURE)).cloned();
-        let known = self.registry().into_iter().flat_map(|registry| registry.names().map(str::to_owned));
-        let mut names: Vec<String> = own.chain(functions).chain(known).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
-    }
-
-    /// True where `input` is the beginning of a statement rather than a whole or a wrong one.
-    pub fn is_incomplete(&self, session: &Session, input: &str) -> bool {
-        let Err(error) = self.engine.compile_with_scope(&session.scope, input) else { return false };
-        let end = input.trim_end();
-        let behind_end = error.position().line().is_none_or(|line| {
-            let last = end.lines().count();
-            let width = end.lines().last().map_or(0, |line| line.chars().count());
-            line > last || (line == last && error.position().position().unwrap_or(0) > width)
-        });
-        match error.err_type() {
-            ParseErrorType::UnexpectedEOF => true,
-            ParseErrorType::BadInput(_) | ParseErrorType::VariableUndefined(_) => false,
-            _ => behind_end,
-        }
-    }
-
     /// What can be called, read at first use.
     ///
     /// # Errors
@@ -259,7 +182,12 @@ impl Host {
         Ok(self.registry.get_or_init(|| registry))
     }
 
-    fn failure(&self, error: &EvalAltResult, source: &str) -> Failure {
+    /// An engine for this host, without what was defined since.
+    pub(super) fn new_engine(&self) -> Engine {
+        engine(&self.context, &self.resolver)
+    }
+
+    pub(super) fn failure(&self, error: &EvalAltResult, source: &str) -> Failure {
         let empty = Registry::default();
         let registry = self.registry().unwrap_or(&empty);
         let diagnostic = Diagnostic::new(error, source, self.context.sources(), registry);

@@ -10,6 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use crate::script::session::LAST;
 use rhai::{AST, ASTNode, Engine, Expr, FnAccess, Module, ParseError, Position, Stmt, Token};
 
 /// Between a function's name and the number that makes it unique. Rhai wants names of ASCII.
@@ -25,6 +26,8 @@ struct State {
     names: RefCell<Option<Names>>,
     /// Modules so far.
     modules: Cell<usize>,
+    /// Where an input of a session reads the last value, `_`, which is no name for Rhai.
+    last_values: RefCell<BTreeSet<(usize, usize)>>,
 }
 
 #[derive(Debug)]
@@ -46,8 +49,20 @@ impl Renaming {
         let renaming = self.clone();
         engine.on_parse_token(move |token, position, _| match renaming.0.names.borrow_mut().as_mut() {
             Some(names) => names.renamed(token, position),
+            None if token == Token::Underscore && renaming.is_last_value(position) => {
+                Token::Identifier(Box::new(LAST.into()))
+            }
             None => token,
         });
+    }
+
+    /// Makes `_` at these places (line and column) the name of a variable, in what is compiled from now on.
+    pub fn read_last_value(&self, places: BTreeSet<(usize, usize)>) {
+        *self.0.last_values.borrow_mut() = places;
+    }
+
+    fn is_last_value(&self, position: Position) -> bool {
+        place(position).is_some_and(|place| self.0.last_values.borrow().contains(&place))
     }
 
     /// The module `text`, which compiles to `ast`, with its functions under names of their own.

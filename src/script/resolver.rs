@@ -71,6 +71,14 @@ impl Resolver {
         self.compile_found(engine, &found, Position::NONE)
     }
 
+    /// The text of a module.
+    ///
+    /// # Errors
+    /// No such module.
+    pub fn text(&self, importer: Option<&str>, path: &str) -> Result<String> {
+        Ok(self.find(importer, path)?.text)
+    }
+
     fn compile_found(&self, engine: &Engine, found: &Found, place: Position) -> ScriptResult<AST> {
         self.context.sources().insert(&found.source, &found.text, found.folder.as_deref());
         let mut ast = engine.compile(&found.text).map_err(|error| {

@@ -18,7 +18,7 @@ const DECLARE: &str = "setting";
 /// Values given from outside, and settings declared so far.
 #[derive(Debug, Default)]
 pub struct Settings {
-    given: BTreeMap<String, String>,
+    given: RefCell<BTreeMap<String, String>>,
     declared: RefCell<BTreeMap<String, Setting>>,
 }
 
@@ -60,7 +60,17 @@ pub struct Import {
 impl Settings {
     /// Settings `given` as key and text.
     pub fn new(given: BTreeMap<String, String>) -> Self {
-        Self { given, declared: RefCell::default() }
+        Self { given: RefCell::new(given), declared: RefCell::default() }
+    }
+
+    /// Gives a setting a value from outside, from now on.
+    pub fn give(&self, name: &str, text: &str) {
+        self.given.borrow_mut().insert(name.to_owned(), text.to_owned());
+    }
+
+    /// What was given from outside.
+    pub fn given(&self) -> BTreeMap<String, String> {
+        self.given.borrow().clone()
     }
 
     /// Declares a setting and gives its value: what was given from outside, or `default`.
@@ -68,7 +78,7 @@ impl Settings {
     /// # Errors
     /// The given text is no value of the default's type, or the name was declared with another default.
     pub fn declare(&self, name: &str, default: Dynamic) -> Result<Dynamic> {
-        let value = match self.given.get(name) {
+        let value = match self.given.borrow().get(name) {
             Some(text) => parse(name, text, &default)?,
             None => default.clone(),
         };
@@ -89,7 +99,7 @@ impl Settings {
     /// # Errors
     /// A given key is not declared (unless more settings may appear), or its value has the wrong type.
     pub fn check(&self, declarations: &Declarations) -> Result<()> {
-        for (key, text) in &self.given {
+        for (key, text) in self.given.borrow().iter() {
             match declarations.settings.iter().find(|setting| setting.name == *key) {
                 Some(Declared { default: Some(default), .. }) => {
                     parse(key, text, default).map(drop)?;
@@ -117,7 +127,8 @@ impl Settings {
     /// A given key was never declared.
     pub fn check_used(&self) -> Result<()> {
         let declared = self.declared.borrow();
-        match self.given.keys().find(|key| !declared.contains_key(*key)) {
+        let given = self.given.borrow();
+        match given.keys().find(|key| !declared.contains_key(*key)) {
             None => Ok(()),
             Some(key) => {
                 let known: Vec<(&str, String)> = declared

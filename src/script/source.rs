@@ -40,6 +40,11 @@ impl Sources {
         self.texts.borrow_mut().insert(name.to_owned(), source);
     }
 
+    /// Forgets the text called `name`.
+    pub fn remove(&self, name: &str) {
+        self.texts.borrow_mut().remove(name);
+    }
+
     /// Remembers where the closures of a compiled text are written: Rhai names the text that calls one instead.
     pub fn note_closures(&self, name: &str, ast: &AST) {
         let mut closures = self.closures.borrow_mut();

@@ -77,6 +77,11 @@ impl Diagnostic {
         Self { message, place, excerpt, hints, trace }
     }
 
+    /// Where the outermost text was when it failed: the place of the error, or of the call that led to it.
+    pub fn outermost(&self) -> Option<&Place> {
+        self.trace.iter().rev().find_map(|frame| frame.called_at.as_ref()).or(self.place.as_ref())
+    }
+
     /// An error that no place in a script caused.
     pub fn of_core(error: &crate::error::Error) -> Self {
         Self {
@@ -148,38 +153,71 @@ fn within(place: Place, text: &str) -> Place {
     Place { line: lines, column, ..place }
 }
 
-impl fmt::Display for Diagnostic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.message.replace('\n', "\n       "))?;
+/// A part of a rendered diagnostic, for whoever colours it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The word `error`.
+    Error,
+    /// What went wrong.
+    Message,
+    /// Line numbers and the frame around the line.
+    Margin,
+    /// What stands under the token.
+    Caret,
+    /// The word `hint`.
+    Hint,
+}
+
+impl Diagnostic {
+    /// The diagnostic as text, each part as `paint` shows it.
+    pub fn render(&self, paint: &dyn Fn(Part, &str) -> String) -> String {
         let margin = self.place.as_ref().map_or(1, |place| place.line.to_string().len());
         let blank = " ".repeat(margin);
+        let message = self.message.replace('\n', "\n       ");
+        let mut text =
+            format!("{}{}", paint(Part::Error, "error"), paint(Part::Message, &format!(": {message}")));
+        let mut line = |line: String| {
+            text.push('\n');
+            text.push_str(&line);
+        };
         if let Some(place) = &self.place {
-            write!(f, "\n{blank}--> {place}")?;
-            if let Some((line, width)) = &self.excerpt {
-                let (line, column) = clipped(line, place.column);
+            line(format!("{blank}{} {place}", paint(Part::Margin, "-->")));
+            if let Some((excerpt, width)) = &self.excerpt {
+                let (excerpt, column) = clipped(excerpt, place.column);
                 // Tabs stay tabs, so that the caret stands under its token.
                 let lead: String =
-                    line.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-                write!(f, "\n{blank} |\n{} | {line}\n{blank} | {lead}{}", place.line, "^".repeat(*width))?;
+                    excerpt.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+                let bar = paint(Part::Margin, "|");
+                line(format!("{blank} {bar}"));
+                line(format!("{} {excerpt}", paint(Part::Margin, &format!("{} |", place.line))));
+                line(format!("{blank} {bar} {lead}{}", paint(Part::Caret, &"^".repeat(*width))));
             }
         }
+        let equals = paint(Part::Margin, "=");
         for hint in &self.hints {
-            write!(f, "\n{blank} = hint: {}", hint.replace('\n', &format!("\n{blank}         ")))?;
+            let hint = hint.replace('\n', &format!("\n{blank}         "));
+            line(format!("{blank} {equals} {}: {hint}", paint(Part::Hint, "hint")));
         }
         const SHOWN: usize = 8;
         for (index, frame) in self.trace.iter().enumerate() {
             // A deep recursion shows its ends.
             if self.trace.len() > 2 * SHOWN && index == SHOWN {
-                write!(f, "\n{blank} = … {} more calls", self.trace.len() - 2 * SHOWN)?;
+                line(format!("{blank} {equals} … {} more calls", self.trace.len() - 2 * SHOWN));
             }
             if self.trace.len() > 2 * SHOWN && (SHOWN..self.trace.len() - SHOWN).contains(&index) {
                 continue;
             }
-            match &frame.called_at {
-                Some(place) => write!(f, "\n{blank} = {}, from {place}", frame.what)?,
-                None => write!(f, "\n{blank} = {}", frame.what)?,
-            }
+            line(match &frame.called_at {
+                Some(place) => format!("{blank} {equals} {}, from {place}", frame.what),
+                None => format!("{blank} {equals} {}", frame.what),
+            });
         }
-        Ok(())
+        text
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(&|_, text| text.to_owned()))
     }
 }

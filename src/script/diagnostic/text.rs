@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::script::scan::{Class, Piece, is_name, pieces};
+
 /// Number of characters of the token that begins at character `column` (from 1) of `line`; at least 1.
 pub fn token_width(line: &str, column: usize) -> usize {
     let rest: Vec<char> = line.chars().skip(column.saturating_sub(1)).collect();
@@ -26,49 +28,17 @@ pub fn token_width(line: &str, column: usize) -> usize {
     width.max(1)
 }
 
-fn is_name(c: char) -> bool {
-    c.is_alphanumeric() || c == '_'
-}
-
-/// A text in which comments and the insides of strings are blank; every character keeps its place.
+/// A text in which comments and strings are blank; every character keeps its place.
 fn code(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
     let blank = |c: char| if c == '\n' { '\n' } else { ' ' };
-    while let Some(c) = chars.next() {
-        match (c, chars.peek()) {
-            ('/', Some('/')) => {
-                out.push(' ');
-                while chars.next_if(|c| *c != '\n').is_some() {
-                    out.push(' ');
-                }
-            }
-            ('/', Some('*')) => {
-                out.push(' ');
-                let mut last = ' ';
-                for c in chars.by_ref() {
-                    out.push(blank(c));
-                    if last == '*' && c == '/' {
-                        break;
-                    }
-                    last = c;
-                }
-            }
-            ('"', _) => {
-                out.push(' ');
-                let mut escaped = false;
-                for c in chars.by_ref() {
-                    out.push(blank(c));
-                    if c == '"' && !escaped {
-                        break;
-                    }
-                    escaped = c == '\\' && !escaped;
-                }
-            }
-            _ => out.push(c),
+    let shown = |piece: Piece| -> String {
+        let part = &text[piece.range];
+        match piece.class {
+            Class::Comment | Class::Text => part.chars().map(blank).collect(),
+            _ => part.to_owned(),
         }
-    }
-    out
+    };
+    pieces(text).into_iter().map(shown).collect()
 }
 
 /// Brackets that are open at a place (before it), outermost first, each with its line and column.

@@ -1,0 +1,507 @@
+//! A session: inputs typed one by one, each of which sees what the earlier ones left.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use rhai::{
+    AST, Array, Dynamic, ImmutableString, LexError, Module, ModuleResolver, Position, Scope, Shared, Stmt,
+};
+
+use crate::script::diagnostic::Place;
+use crate::script::error::ScriptResult;
+use crate::script::host::{Failure, Host};
+use crate::script::library::Script;
+use crate::script::modules::{self, FunctionDoc, ModuleDoc};
+use crate::script::registry::Kind;
+use crate::script::scan::{Class, Piece, pieces};
+use crate::script::settings::declared;
+use crate::script::source::{CLOSURE, INPUT};
+use crate::script::value::type_name;
+
+/// The name of the last value that a session showed.
+pub const LAST: &str = "_";
+
+/// What inputs of a session leave for the next ones.
+#[derive(Default)]
+pub struct Session {
+    scope: Scope<'static>,
+    inputs: Vec<Input>,
+    /// Inputs so far, those that were taken back too: the number of the next one is one higher.
+    count: usize,
+    /// The number of the input whose value is `_`.
+    last: Option<usize>,
+}
+
+/// One input that left something, or showed a value.
+struct Input {
+    number: usize,
+    /// What ran of it.
+    text: String,
+    /// It ended in a value that was shown.
+    is_shown: bool,
+    /// The number of the input whose value it called `_`.
+    used: Option<usize>,
+    /// The variables that it declared.
+    variables: Vec<String>,
+    /// Its functions, as it declares them.
+    signatures: Vec<String>,
+    functions: Option<Shared<Module>>,
+    imports: Vec<Imported>,
+    before: Before,
+}
+
+/// A module that an input imported.
+struct Imported {
+    alias: String,
+    module: Shared<Module>,
+    doc: ModuleDoc,
+}
+
+/// The variables before an input.
+enum Before {
+    /// So many; the input only added some.
+    Fewer(usize),
+    /// These; the input declared some of them anew.
+    Others(Scope<'static>),
+}
+
+impl Input {
+    fn defines(&self) -> bool {
+        !self.variables.is_empty() || self.functions.is_some() || !self.imports.is_empty()
+    }
+}
+
+impl Session {
+    /// Its variables, as name, value and whether it is a constant, in the order in which they were declared.
+    pub fn variables(&self) -> Vec<(String, Dynamic, bool)> {
+        let mut found: Vec<(String, Dynamic, bool)> = Vec::new();
+        for (name, is_constant, value) in self.scope.iter_raw().filter(|(name, ..)| *name != LAST) {
+            // A name that is declared again hides the earlier one.
+            found.retain(|(known, ..)| known != name);
+            found.push((name.to_owned(), value.clone(), is_constant));
+        }
+        found
+    }
+
+    /// The value of a variable.
+    pub fn variable(&self, name: &str) -> Option<&Dynamic> {
+        self.scope.get(name)
+    }
+
+    /// Its functions, as they were declared: `double(value)`.
+    pub fn functions(&self) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        for signature in self.inputs.iter().flat_map(|input| &input.signatures) {
+            found.retain(|known| known != signature);
+            found.push(signature.clone());
+        }
+        found
+    }
+
+    /// Names under which modules are imported.
+    pub fn imports(&self) -> BTreeSet<String> {
+        self.inputs.iter().flat_map(|input| &input.imports).map(|import| import.alias.clone()).collect()
+    }
+
+    /// The functions of the module that is imported as `alias`.
+    pub fn members(&self, alias: &str) -> &[FunctionDoc] {
+        let found =
+            self.inputs.iter().rev().flat_map(|input| &input.imports).find(|import| import.alias == alias);
+        found.map_or(&[], |import| &import.doc.functions)
+    }
+
+    /// The session as a script that does the same: its inputs, and a `print` of each value that was shown.
+    pub fn script(&self) -> String {
+        let used: BTreeSet<usize> = self.inputs.iter().filter_map(|input| input.used).collect();
+        let mut text = String::new();
+        for input in &self.inputs {
+            let named = input.used.map(|number| name_of(number));
+            let body = renamed(input.text.trim(), named.as_deref());
+            let (head, tail) = match input.is_shown {
+                true => body.split_at(end_of_statements(&body, body.trim_end_matches([';', ' ']).len())),
+                false => (body.as_str(), ""),
+            };
+            let head = head.trim();
+            if !head.is_empty() {
+                text.push_str(head);
+                if !head.ends_with([';', '}']) {
+                    text.push(';');
+                }
+                text.push('\n');
+            }
+            let tail = without_comments(tail);
+            let tail = tail.trim().trim_end_matches(';').trim();
+            if !tail.is_empty() {
+                if used.contains(&input.number) {
+                    let name = name_of(input.number);
+                    text.push_str(&format!("let {name} = {tail};\nprint({name});\n"));
+                } else {
+                    text.push_str(&format!("print({tail});\n"));
+                }
+            }
+        }
+        text
+    }
+}
+
+/// The name of an input's value in a saved script.
+fn name_of(number: usize) -> String {
+    format!("last_{number}")
+}
+
+impl Host {
+    /// Evaluates one input of a session: its variables, functions and imports stay in `session`; `_` is the last value.
+    ///
+    /// # Errors
+    /// The input does not compile or failed. Variables that were declared before the failure stay; its functions and
+    /// imports are forgotten.
+    pub fn evaluate(&mut self, session: &mut Session, input: &str) -> Result<Dynamic, Failure> {
+        self.evaluate_in(session, input, Some(Path::new("")))
+    }
+
+    /// Evaluates a script as if it was typed, with its imports beside it.
+    ///
+    /// # Errors
+    /// As of [`Host::evaluate`].
+    pub fn evaluate_script(&mut self, session: &mut Session, script: &Script) -> Result<Dynamic, Failure> {
+        self.evaluate_in(session, &script.text, script.folder.as_deref())
+    }
+
+    fn evaluate_in(
+        &mut self,
+        session: &mut Session,
+        text: &str,
+        folder: Option<&Path>,
+    ) -> Result<Dynamic, Failure> {
+        if session.scope.is_empty() {
+            session.scope.push(LAST, ());
+        }
+        session.count += 1;
+        let number = session.count;
+        let name = format!("{INPUT}{number}");
+        self.context.sources().insert(&name, text, folder);
+        let mut input = Input {
+            number,
+            text: text.to_owned(),
+            is_shown: false,
+            used: None,
+            variables: Vec::new(),
+            signatures: Vec::new(),
+            functions: None,
+            imports: Vec::new(),
+            before: Before::Fewer(session.scope.len()),
+        };
+        let result = self.run_input(session, &mut input, &name);
+        match &result {
+            Ok(value) => {
+                input.is_shown = !value.is_unit();
+                if input.is_shown {
+                    session.last = Some(number);
+                    session.scope.set_value(LAST, value.clone());
+                }
+            }
+            Err(failure) => {
+                input.functions = None;
+                input.imports.clear();
+                // What ran before the failure goes into a saved script.
+                let place = failure.diagnostic.outermost().filter(|place| place.source == name);
+                input.text.truncate(place.map_or(0, |place| end_of_statements(text, offset(text, place))));
+                input.variables.retain(|name| session.scope.contains(name));
+            }
+        }
+        if input.defines() || (result.is_ok() && !text.trim().is_empty()) {
+            session.inputs.push(input);
+        }
+        result
+    }
+
+    fn run_input(
+        &mut self,
+        session: &mut Session,
+        input: &mut Input,
+        name: &str,
+    ) -> Result<Dynamic, Failure> {
+        let mut run = || -> ScriptResult<Dynamic> {
+            let places = last_values(&input.text);
+            if !places.is_empty() {
+                input.used = session.last;
+            }
+            self.resolver.renaming().read_last_value(places);
+            let compiled = self.engine.compile_with_scope(&session.scope, &input.text);
+            self.resolver.renaming().read_last_value(BTreeSet::new());
+            let mut ast = compiled?;
+            ast.set_source(name);
+            self.context.sources().note_closures(name, &ast);
+            input.variables = variables_of(&ast);
+            if input.variables.iter().any(|variable| session.scope.contains(variable)) {
+                input.before = Before::Others(session.scope.clone());
+            }
+            let result = self.engine.eval_ast_with_scope::<Dynamic>(&mut session.scope, &ast)?;
+            // Rhai forgets functions and imports at the end of an evaluation: a session keeps them as modules
+            // of its engine, so that errors in them name the input they come from.
+            if ast.has_functions() {
+                let functions =
+                    Module::eval_ast_as_new(Scope::new(), &ast.clone_functions_only(), &self.engine)?;
+                input.signatures = ast
+                    .iter_functions()
+                    .filter(|function| !function.name.starts_with(CLOSURE))
+                    .map(|function| format!("{}({})", function.name, function.params.join(", ")))
+                    .collect();
+                input.functions = Some(functions.into());
+            }
+            for import in declared(&ast).imports.iter().filter(|import| !import.alias.is_empty()) {
+                let module = self.resolver.resolve(&self.engine, Some(name), &import.path, Position::NONE)?;
+                let doc = modules::read(&import.alias, &self.resolver.text(Some(name), &import.path)?);
+                input.imports.push(Imported { alias: import.alias.clone(), module, doc });
+            }
+            Ok(result)
+        };
+        let result = run().map_err(|error| self.failure(&error, name));
+        if result.is_ok() {
+            self.take_in(input);
+        }
+        result
+    }
+
+    fn take_in(&mut self, input: &Input) {
+        if let Some(functions) = &input.functions {
+            self.engine.register_global_module(functions.clone());
+        }
+        for Imported { alias, module, .. } in &input.imports {
+            self.engine.register_static_module(alias, module.clone());
+        }
+    }
+
+    /// Takes back the last input that defined something, and what was typed after it; gives the names that are forgotten.
+    pub fn undo(&mut self, session: &mut Session) -> Vec<String> {
+        let Some(at) = session.inputs.iter().rposition(Input::defines) else { return Vec::new() };
+        for undone in session.inputs.split_off(at).into_iter().rev() {
+            self.context.sources().remove(&format!("{INPUT}{}", undone.number));
+            if !undone.defines() {
+                continue;
+            }
+            match undone.before {
+                Before::Fewer(count) => {
+                    session.scope.rewind(count);
+                }
+                Before::Others(mut scope) => {
+                    // What only changed keeps its value: the declarations are taken back, not the work.
+                    let names: Vec<String> = scope.iter_raw().map(|(name, ..)| name.to_owned()).collect();
+                    for name in names.iter().filter(|name| !undone.variables.contains(name)) {
+                        if let (Some(value), Some(false)) = (session.scope.get(name), scope.is_constant(name))
+                        {
+                            let value = value.clone();
+                            scope.set_value(name.as_str(), value);
+                        }
+                    }
+                    session.scope = scope;
+                }
+            }
+            if session.last.is_some_and(|last| last >= undone.number) {
+                session.last = None;
+                session.scope.set_value(LAST, ());
+            }
+            self.renew(session);
+            let functions = undone.signatures.into_iter();
+            let imports = undone.imports.into_iter().map(|import| import.alias);
+            return undone.variables.into_iter().chain(functions).chain(imports).collect();
+        }
+        Vec::new()
+    }
+
+    /// Forgets everything that was typed.
+    pub fn forget(&mut self, session: &mut Session) {
+        for input in &session.inputs {
+            self.context.sources().remove(&format!("{INPUT}{}", input.number));
+        }
+        *session = Session { count: session.count, ..Session::default() };
+        self.renew(session);
+    }
+
+    /// A new engine with what the inputs defined: Rhai's has no way to take a module out again.
+    fn renew(&mut self, session: &Session) {
+        self.engine = self.new_engine();
+        for input in &session.inputs {
+            self.take_in(input);
+        }
+    }
+
+    /// A value as a session shows it, in one piece.
+    pub fn show(&self, value: Dynamic) -> String {
+        let function = if value.is_string() { "to_debug" } else { "to_string" };
+        let fallback = value.to_string();
+        let text = self.engine.eval_fn_call::<ImmutableString>(function, None, (value,));
+        text.map_or(fallback, |text| text.to_string())
+    }
+
+    /// The names of the sites of the models that a session has loaded.
+    pub fn sites(&self, session: &Session) -> Vec<String> {
+        let models = session.variables().into_iter().filter(|(_, value, _)| type_name(value) == "Model");
+        let mut sites = Vec::new();
+        for (_, model, _) in models {
+            let found = self.engine.eval_fn_call::<Array>("sites", None, (model,)).unwrap_or_default();
+            for site in found.into_iter().map(|site| site.to_string()) {
+                if !sites.contains(&site) {
+                    sites.push(site);
+                }
+            }
+        }
+        sites
+    }
+
+    /// Names that a session can call or read without a value before them: variables, functions, modules.
+    pub fn names(&self, session: &Session) -> BTreeSet<String> {
+        let variables = session.variables().into_iter().map(|(name, ..)| name);
+        let functions = session.functions().into_iter();
+        let functions = functions.map(|text| text.split('(').next().unwrap_or_default().to_owned());
+        let known = self.registry().into_iter().flat_map(|registry| {
+            registry
+                .entries
+                .iter()
+                .filter(|entry| entry.kind == Kind::Function)
+                .map(|entry| entry.name.clone())
+        });
+        variables.chain(functions).chain(session.imports()).chain(known).collect()
+    }
+
+    /// True where `input` is the beginning of a statement rather than a whole or a wrong one.
+    pub fn is_incomplete(&self, session: &Session, input: &str) -> bool {
+        self.resolver.renaming().read_last_value(last_values(input));
+        let compiled = self.engine.compile_with_scope(&session.scope, input);
+        self.resolver.renaming().read_last_value(BTreeSet::new());
+        let Err(error) = compiled else { return false };
+        let end = input.trim_end();
+        let behind_end = error.position().line().is_none_or(|line| {
+            let last = end.lines().count();
+            let width = end.lines().last().map_or(0, |line| line.chars().count());
+            line > last || (line == last && error.position().position().unwrap_or(0) > width)
+        });
+        match error.err_type() {
+            rhai::ParseErrorType::UnexpectedEOF => true,
+            rhai::ParseErrorType::BadInput(LexError::UnterminatedString) => is_in_backticks(input),
+            rhai::ParseErrorType::BadInput(_) | rhai::ParseErrorType::VariableUndefined(_) => false,
+            _ => behind_end,
+        }
+    }
+}
+
+/// The variables that a text declares at its top.
+fn variables_of(ast: &AST) -> Vec<String> {
+    let names = ast.statements().iter().filter_map(|statement| match statement {
+        Stmt::Var(declared, ..) => Some(declared.0.name.to_string()),
+        _ => None,
+    });
+    names.collect()
+}
+
+/// Where a text reads the last value: each `_` that is not the default of a `switch`, as line and column.
+fn last_values(text: &str) -> BTreeSet<(usize, usize)> {
+    uses_of_last(text, &pieces(text)).into_iter().map(|piece| place_of(text, piece.range.start)).collect()
+}
+
+fn uses_of_last<'a>(text: &str, pieces: &'a [Piece]) -> Vec<&'a Piece> {
+    let is_last = |piece: &Piece| piece.class == Class::Name && &text[piece.range.clone()] == LAST;
+    let is_default = |piece: &Piece| text[piece.range.end..].trim_start().starts_with("=>");
+    pieces.iter().filter(|piece| is_last(piece) && !is_default(piece)).collect()
+}
+
+/// Line and column, from 1, of a byte of a text.
+fn place_of(text: &str, at: usize) -> (usize, usize) {
+    let before = &text[..at];
+    let line = before.rsplit('\n').next().unwrap_or(before);
+    (before.matches('\n').count() + 1, line.chars().count() + 1)
+}
+
+/// The byte of a text at a place.
+fn offset(text: &str, place: &Place) -> usize {
+    let start: usize = text.split_inclusive('\n').take(place.line - 1).map(str::len).sum();
+    let line = text.get(start..).unwrap_or("");
+    start + line.char_indices().nth(place.column - 1).map_or(line.len(), |(at, _)| at)
+}
+
+/// A text with another name for the last value.
+fn renamed(text: &str, name: Option<&str>) -> String {
+    let Some(name) = name else { return text.to_owned() };
+    let found = pieces(text);
+    let mut renamed = text.to_owned();
+    for piece in uses_of_last(text, &found).into_iter().rev() {
+        renamed.replace_range(piece.range.clone(), name);
+    }
+    renamed
+}
+
+/// True where a text ends within a string in backticks, the only one that goes over several lines.
+fn is_in_backticks(text: &str) -> bool {
+    // The part behind an interpolation begins with its brace.
+    pieces(text)
+        .last()
+        .is_some_and(|piece| piece.class == Class::Text && text[piece.range.clone()].starts_with(['`', '}']))
+}
+
+fn without_comments(text: &str) -> String {
+    pieces(text)
+        .into_iter()
+        .filter(|piece| piece.class != Class::Comment)
+        .map(|piece| &text[piece.range])
+        .collect()
+}
+
+/// Where the last statement at the top of a text ends that ends before byte `limit`.
+fn end_of_statements(text: &str, limit: usize) -> usize {
+    let (mut depth, mut end) = (0_usize, 0);
+    let found = pieces(text);
+    for (index, piece) in found.iter().enumerate().filter(|(_, piece)| piece.class == Class::Sign) {
+        if piece.range.end > limit {
+            break;
+        }
+        match &text[piece.range.clone()] {
+            "(" | "[" | "{" => depth += 1,
+            ")" | "]" => depth = depth.saturating_sub(1),
+            "}" => {
+                depth = depth.saturating_sub(1);
+                // A block that goes on, as in `} else {` or `#{ … }.keys()`, is no end.
+                let next = found[index + 1..]
+                    .iter()
+                    .find(|piece| !matches!(piece.class, Class::Space | Class::Comment))
+                    .map(|piece| (piece.class, &text[piece.range.clone()]));
+                let goes_on = match next {
+                    Some((Class::Sign, sign)) => !matches!(sign, "#" | "{" | "("),
+                    Some((Class::Keyword, word)) => {
+                        matches!(word, "else" | "catch" | "while" | "until" | "in" | "is")
+                    }
+                    Some(_) => false,
+                    None => true,
+                };
+                if depth == 0 && !goes_on {
+                    end = piece.range.end;
+                }
+            }
+            ";" if depth == 0 => end = piece.range.end,
+            _ => {}
+        }
+    }
+    end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_end_where_they_end() {
+        let end = |text: &str| end_of_statements(text, text.len());
+        assert_eq!(end("let x = 1; x + 1"), 10);
+        assert_eq!(end("fn f(a) { a; } f(2)"), 14);
+        assert_eq!(end("if a { 1 } else { 2 }"), 0);
+        assert_eq!(end("#{ a: 1 }.keys()"), 0);
+        assert_eq!(end("\";\" + `${x;}`"), 0);
+        assert_eq!(end_of_statements("let a = 1; let b = a / 0; b", 20), 10);
+    }
+
+    #[test]
+    fn the_last_value_is_told_from_the_default_of_a_switch() {
+        assert_eq!(last_values("_ + switch x { _ => _ }"), BTreeSet::from([(1, 1), (1, 21)]));
+        assert!(last_values("a_b + \"_\" // _").is_empty());
+        assert_eq!(renamed("é + _", Some("last_1")), "é + last_1");
+    }
+}
