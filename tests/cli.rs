@@ -425,3 +425,19 @@ fn the_library_is_documented_and_searched() {
     let (code, stdout, _) = run(folder.path(), &["doc", "--html", "site"]);
     assert!(code == 0 && folder.path().join("site/index.html").exists(), "{stdout}");
 }
+
+#[test]
+fn definitions_for_editors_name_what_scripts_can_call() {
+    let folder = folder(&[]);
+    let output = mora(folder.path(), &["definitions", "editor"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let read = |name: &str| std::fs::read_to_string(folder.path().join("editor").join(name)).unwrap();
+    let built_in = read("__static__.d.rhai");
+    assert!(built_in.contains("fn patch_sweep(model: Model, prompts: ?, options: map) -> Sweep;\n"));
+    assert!(built_in.contains("/// Patches many components one by one"));
+    // Every line is a declaration or a comment.
+    let is_one =
+        |line: &str| ["", "///", "/// ", "fn ", "op ", "module "].iter().any(|head| line.starts_with(head));
+    assert!(built_in.lines().all(is_one));
+    assert!(read("games.d.rhai").starts_with("module games;"));
+}

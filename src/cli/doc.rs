@@ -54,7 +54,7 @@ impl Doc {
 }
 
 /// Writes pages into a folder; says where.
-fn write(folder: &Path, pages: &[reference::Page]) -> Result<String> {
+pub fn write(folder: &Path, pages: &[reference::Page]) -> Result<String> {
     for (name, text) in pages {
         let path = folder.join(name);
         let parent = path.parent().unwrap_or(folder);

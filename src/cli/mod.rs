@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 the script or command failed, 2 wrong arguments, 130 stopped with Ctrl-C.
 
+mod definitions;
 mod doc;
 mod library;
 mod limits;
@@ -48,6 +49,8 @@ enum Command {
     Repl(repl::Command),
     /// Explain what scripts can call
     Doc(doc::Doc),
+    /// Write what scripts can call as .d.rhai files, for editors with the Rhai language server
+    Definitions(definitions::Definitions),
     /// Compare what scripts print with the .out files beside them, and call the test_… functions of modules
     Test(test::Test),
     /// The script library: its modules, their texts, where they are found
@@ -182,6 +185,7 @@ pub fn main() -> ExitCode {
         Command::Script(command) => command.run(),
         Command::Repl(command) => command.run(),
         Command::Doc(command) => command.run(),
+        Command::Definitions(command) => command.run(),
         Command::Test(command) => command.run(),
         Command::Lib(command) => command.run(),
         Command::New(command) => command.run(),

@@ -8,6 +8,7 @@
 mod bind;
 pub mod callback;
 pub mod context;
+pub mod definitions;
 pub mod diagnostic;
 pub mod docs;
 pub mod error;

@@ -60,18 +60,18 @@ pub fn html(registry: &Registry) -> Result<String> {
     let mut list = String::new();
     let mut part = |name: &str, about: &str, sections: Vec<(String, String)>| {
         let _ = write!(list, "<a href=\"#{0}\">{0}</a>", escaped(name));
-        let about = about.lines().map(escaped).collect::<Vec<_>>().join("\n");
         let _ = write!(
             body,
-            "<section class=\"part\" id=\"{0}\"><h2>{0}</h2><p class=\"about\">{about}</p>",
-            escaped(name)
+            "<section class=\"part\" id=\"{0}\"><h2>{0}</h2><div class=\"about\">{1}</div>",
+            escaped(name),
+            paragraphs(about)
         );
         for (signatures, doc) in sections {
             let _ = write!(
                 body,
                 "<article><pre class=\"signature\">{}</pre><div class=\"doc\">{}</div></article>",
                 escaped(&signatures),
-                escaped(&doc)
+                paragraphs(&doc)
             );
         }
         body.push_str("</section>");
@@ -86,6 +86,22 @@ pub fn html(registry: &Registry) -> Result<String> {
         part(&module.name, &module.doc, sections.collect());
     }
     Ok(include_str!("reference.html").replace("{{list}}", &list).replace("{{body}}", &body))
+}
+
+/// A doc's paragraphs, with its `code` set as code.
+fn paragraphs(doc: &str) -> String {
+    let paragraph = |text: &str| {
+        let mut html = String::new();
+        // What stands between two backticks is every second part.
+        for (index, part) in escaped(text).split('`').enumerate() {
+            let _ = match index % 2 {
+                1 => write!(html, "<code>{part}</code>"),
+                _ => write!(html, "{part}"),
+            };
+        }
+        format!("<p>{html}</p>")
+    };
+    doc.split("\n\n").filter(|text| !text.trim().is_empty()).map(paragraph).collect()
 }
 
 fn escaped(text: &str) -> String {

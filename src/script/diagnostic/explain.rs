@@ -7,6 +7,7 @@ use crate::script::diagnostic::text;
 use crate::script::error::core_error;
 use crate::script::isolate::plainly;
 use crate::script::registry::{Entry, Kind, Registry};
+use crate::script::source::CLOSURE;
 use crate::script::value::{describe, friendly_type};
 
 /// What an explanation may look at.
@@ -183,6 +184,18 @@ fn function(called: &str, scene: &Scene) -> Explained {
     if let Some((module, name)) = name.rsplit_once("::") {
         return module_function(module, name, &found, scene);
     }
+    if name.starts_with(CLOSURE) {
+        let arguments = if found.len() == 1 { "argument" } else { "arguments" };
+        let names: Vec<&str> = ["a", "b", "c", "d"].into_iter().take(found.len()).collect();
+        return (
+            format!(
+                "a closure with other parameters was called with {} {arguments} ({})",
+                found.len(),
+                found.join(", ")
+            ),
+            vec![format!("write as many as it is given: |{}| …", names.join(", "))],
+        );
+    }
     let is_operator = !name.starts_with(|c: char| c.is_alphabetic() || c == '_');
     let candidates: Vec<&Entry> = scene
         .registry
@@ -194,10 +207,17 @@ fn function(called: &str, scene: &Scene) -> Explained {
     }
     let own = text::functions(scene.visible);
     if let Some((_, params)) = own.iter().find(|(own, _)| own == name) {
-        return (
-            wrong_count(name, &[params.len()], found.len()),
-            vec![format!("fn {name}({})", params.join(", "))],
-        );
+        let is_method = scene.place.is_some_and(|place| text::is_after_a_point(scene.text, place));
+        // The value before the point is `this`, and none of the arguments.
+        let count = found.len() - usize::from(is_method && !found.is_empty());
+        let mut hints = vec![format!("fn {name}({})", params.join(", "))];
+        if is_method && params.len() == found.len() {
+            hints.push(format!(
+                "the value before the point is `this`, no argument: {name}({})",
+                params.join(", ")
+            ));
+        }
+        return (wrong_count(name, &[params.len()], count), hints);
     }
     if candidates.is_empty() {
         let names = own.iter().map(|(own, _)| own.as_str()).chain(scene.registry.names());

@@ -61,6 +61,12 @@ impl Diagnostic {
         trace.reverse();
         let text = sources.get(source).map(|source| source.text).unwrap_or_default();
         let place = place(source, innermost.position()).map(|place| within(place, &text));
+        // Rhai gives no place for this one.
+        let place = place.or_else(|| {
+            let is_captured = matches!(innermost, EvalAltResult::ErrorDataRace(..));
+            let (line, column) = text::call_that_captures_itself(&text).filter(|_| is_captured)?;
+            Some(Place { source: source.to_owned(), line, column })
+        });
         let scene = explain::Scene {
             registry,
             text: &text,

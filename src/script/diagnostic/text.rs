@@ -87,6 +87,43 @@ pub fn is_in_function(text: &str, place: (usize, usize)) -> bool {
     })
 }
 
+/// True where a place (line and column, from 1) is that of a name behind a point.
+pub fn is_after_a_point(text: &str, (line, column): (usize, usize)) -> bool {
+    let line = text.lines().nth(line - 1).unwrap_or("");
+    let before: String = line.chars().take(column - 1).collect();
+    before.trim_end().ends_with('.')
+}
+
+/// The first call of a variable's method with a closure that uses this variable: the place of the method's name.
+pub fn call_that_captures_itself(text: &str) -> Option<(usize, usize)> {
+    let pieces: Vec<Piece> = pieces(text).into_iter().filter(|piece| piece.class != Class::Space).collect();
+    let word = |index: usize| pieces.get(index).map_or("", |piece: &Piece| &text[piece.range.clone()]);
+    for index in 0..pieces.len() {
+        let is_call = pieces[index].class == Class::Name && word(index + 1) == "." && word(index + 3) == "(";
+        if !is_call {
+            continue;
+        }
+        let (mut depth, mut has_closure) = (0_usize, false);
+        for inner in index + 3..pieces.len() {
+            match word(inner) {
+                "(" | "[" | "{" => depth += 1,
+                ")" | "]" | "}" => depth = depth.saturating_sub(1),
+                "|" => has_closure = true,
+                found if has_closure && found == word(index) && word(inner - 1) != "." => {
+                    let before = &text[..pieces[index + 2].range.start];
+                    let line = before.rsplit('\n').next().unwrap_or(before);
+                    return Some((before.matches('\n').count() + 1, line.chars().count() + 1));
+                }
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+    }
+    None
+}
+
 /// Names that a script declares with `let`, `const`, `for` or `import … as`, and its parameters.
 pub fn declared_names(text: &str) -> BTreeSet<String> {
     let code = code(text);
@@ -164,6 +201,16 @@ mod tests {
         assert_eq!(unclosed(text), Some(('(', 4, 13)));
         assert_eq!(unclosed("fn f() { 1 }"), None);
         assert_eq!(code("é\"aé\"//x\ny").chars().count(), 10);
+    }
+
+    #[test]
+    fn a_call_whose_closure_uses_its_receiver_is_found() {
+        assert_eq!(
+            call_that_captures_itself("let a = [1];\na.map(|x| x);\n  a.map(|x| a.push(x));"),
+            Some((3, 5))
+        );
+        assert_eq!(call_that_captures_itself("a.map(|x| b.a + x); a"), None);
+        assert_eq!(call_that_captures_itself("a.map(|x"), None);
     }
 
     #[test]
