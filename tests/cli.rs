@@ -2,31 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "common/process.rs"]
+mod process;
+
 use std::io::Read;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 
-fn mora(folder: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mora"));
-    command.current_dir(folder).args(args).env_remove("MORA_PATH").env("RUST_BACKTRACE", "1");
-    command
-}
-
-/// A folder with the scripts given by name and text.
-fn folder(scripts: &[(&str, &str)]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, text) in scripts {
-        let path = folder.path().join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-    folder
-}
-
-fn run(folder: &Path, args: &[&str]) -> (i32, String, String) {
-    let Output { status, stdout, stderr } = mora(folder, args).output().unwrap();
-    (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
-}
+use process::{ended, folder, interrupt, mora, ready, record, run, write};
 
 #[test]
 fn exit_codes_tell_what_happened() {
@@ -82,8 +64,7 @@ fn settings_model_seed_and_folder_reach_the_script() {
         ["script", "look", "--model", "a.gguf", "--set", "layers=4,5", "--seed", "7", "--out", "elsewhere"];
     assert_eq!(run(folder.path(), &args).1, "a.gguf\n[4, 5]\n7\nelsewhere\n");
     assert!(folder.path().join("elsewhere/x.npy").is_file());
-    let record = std::fs::read_to_string(folder.path().join("elsewhere/run.json")).unwrap();
-    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    let record = record(&folder.path().join("elsewhere"));
     assert_eq!(record["settings"]["model"], "a.gguf");
     assert_eq!(record["seed"], 7);
     assert_eq!(record["outcome"], "completed");
@@ -97,10 +78,7 @@ fn two_runs_leave_the_same_bytes() {
     let mut records = Vec::new();
     for out in ["one", "two"] {
         assert_eq!(run(folder.path(), &["script", "same", "--out", out]).0, 0);
-        let record = std::fs::read_to_string(folder.path().join(out).join("run.json")).unwrap();
-        let mut record: serde_json::Value = serde_json::from_str(&record).unwrap();
-        record.as_object_mut().unwrap().remove("times").unwrap();
-        records.push(record.to_string());
+        records.push(record(&folder.path().join(out)).to_string());
     }
     assert_eq!(records[0], records[1]);
 }
@@ -145,20 +123,15 @@ fn a_reader_that_leaves_stops_nothing() {
 fn ctrl_c_stops_a_script_and_leaves_a_record() {
     let text = "zeros([1]).save(\"x.npy\"); print(\"ready\"); try { loop { } } catch { print(\"caught\"); }";
     let folder = folder(&[("endless.rhai", text)]);
-    let mut child = mora(folder.path(), &["script", "endless"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut ready = [0; 6];
-    child.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130));
-    assert!(!String::from_utf8(output.stdout).unwrap().contains("caught"));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("interrupted"));
-    let record = std::fs::read_to_string(folder.path().join("out/endless/run.json")).unwrap();
-    assert!(record.contains("\"outcome\": \"interrupted\""), "{record}");
+    let child = ready(folder.path(), &["script", "endless"]);
+    interrupt(&child);
+    let (code, stdout, stderr) = ended(child.wait_with_output().unwrap());
+    assert_eq!(code, 130);
+    assert!(!stdout.contains("caught"), "{stdout}");
+    assert!(stderr.contains("interrupted"), "{stderr}");
+    let record = record(&folder.path().join("out/endless"));
+    assert_eq!(record["outcome"], "interrupted");
+    assert!(record.get("limit").is_none());
 }
 
 #[test]
@@ -232,6 +205,8 @@ fn a_session_remembers_variables_functions_and_imports() {
         dtype: candle_core::DType::F32,
         quiet: true,
         permissions: mora::script::permissions::Permissions::trusted(),
+        wait: false,
+        max_operations: None,
     };
     let mut host = Host::new(&script, options);
     let mut session = Session::default();
@@ -255,15 +230,6 @@ fn a_session_remembers_variables_functions_and_imports() {
         [("if true {", true), ("1 +", true), ("fn f(a,", true), ("[1, 2]", false), ("[1, (2]", false)]
     {
         assert_eq!(host.is_incomplete(&session, input), open, "{input}");
-    }
-}
-
-/// Writes files into a folder.
-fn write(folder: &std::path::Path, files: &[(&str, &str)]) {
-    for (name, text) in files {
-        let path = folder.join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
     }
 }
 
@@ -395,24 +361,50 @@ fn a_script_reads_below_its_folder_and_where_it_was_allowed() {
 
 #[test]
 fn limits_end_a_run_and_keep_what_it_wrote() {
-    let folder = tempfile::tempdir().unwrap();
-    write(
-        folder.path(),
-        &[
-            ("a.rhai", "write_text(\"first.txt\", \"whole\"); let x = 0; loop { x += 1; }"),
-            ("b.rhai", "let all = []; loop { all.push(ones([1000, 1000])); }"),
-            ("c.rhai", "ones([100000, 10000]);"),
-        ],
+    let before = "write_text(\"first.txt\", \"whole\"); try { ";
+    let endless = format!("{before} loop {{ }} }} catch {{ print(\"caught\"); }}");
+    let in_closures = format!("{before} loop {{ [1].map(|x| x); }} }} catch {{ print(\"caught\"); }}");
+    let large = format!(
+        "{before} let all = []; loop {{ all.push(ones([1000, 1000])); }} }} catch {{ print(\"caught\"); }}"
     );
-    let (code, _, stderr) = run(folder.path(), &["script", "a.rhai", "--timeout", "0.5"]);
-    assert!(code == 1 && stderr.contains("longer than --timeout 0.5"), "{code} {stderr}");
-    assert_eq!(std::fs::read_to_string(folder.path().join("out/a/first.txt")).unwrap(), "whole");
-    assert!(folder.path().join("out/a/run.json").exists());
-    let (code, _, stderr) = run(folder.path(), &["script", "b.rhai", "--max-memory", "0.5"]);
-    assert!(code == 1 && stderr.contains("--max-memory 0.5"), "{code} {stderr}");
-    let (code, _, stderr) = run(folder.path(), &["script", "c.rhai", "--max-memory", "0.5"]);
+    let folder = folder(&[
+        ("endless.rhai", &endless),
+        ("closures.rhai", &in_closures),
+        ("large.rhai", &large),
+        ("too_large.rhai", "ones([100000, 10000]);"),
+    ]);
+    for (script, limit) in [
+        ("endless", ["--timeout", "0.5"]),
+        ("large", ["--max-memory", "0.5"]),
+        ("endless", ["--max-operations", "100000"]),
+        ("closures", ["--max-operations", "100000"]),
+    ] {
+        let (code, stdout, stderr) = run(folder.path(), &[&["script", script][..], &limit].concat());
+        let limit = limit.join(" ");
+        assert_eq!((code, stdout.as_str()), (1, ""), "{limit}: {stderr}");
+        assert!(stderr.contains(&limit), "{limit}: {stderr}");
+        let out = folder.path().join("out").join(script);
+        assert_eq!(std::fs::read_to_string(out.join("first.txt")).unwrap(), "whole");
+        let record = record(&out);
+        assert_eq!(record["outcome"], "interrupted", "{limit}");
+        assert!(record["limit"].as_str().unwrap().contains(&limit), "{limit}: {record}");
+        assert_eq!(record["files"]["first.txt"]["bytes"], 5);
+        assert_eq!(std::fs::read_dir(&out).unwrap().count(), 2, "{limit}");
+        std::fs::remove_dir_all(&out).unwrap();
+    }
+    let (code, _, stderr) = run(folder.path(), &["script", "too_large", "--max-memory", "0.5"]);
     assert!(code == 1 && stderr.contains("there is 512.0 MiB"), "{code} {stderr}");
-    assert_eq!(run(folder.path(), &["script", "a.rhai", "--timeout", "never"]).0, 2);
+    for wrong in [["--timeout", "never"], ["--max-operations", "0"], ["--max-operations", "1e6"]] {
+        assert_eq!(run(folder.path(), &[&["script", "endless"][..], &wrong].concat()).0, 2, "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_session_takes_the_flags_that_it_uses() {
+    let folder = folder(&[]);
+    for wrong in [&["--timeout", "1"][..], &["--max-operations", "1"], &["--allow-net"], &["--wait"]] {
+        assert_eq!(run(folder.path(), &[&["repl"][..], wrong].concat()).0, 2, "{wrong:?}");
+    }
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! A training script that is killed at any moment, and started again, ends with the bytes of one that was not.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "common/process.rs"]
+mod process;
+
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 const SCRIPT: &str = r#"
@@ -29,16 +32,11 @@ policy.current_adapter().save("adapter");
 "#;
 
 fn command(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mora"));
-    command.current_dir(folder).args(["script", "train.rhai", "--out", "out", "--quiet"]);
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    command
+    process::mora(folder, &["script", "train.rhai", "--out", "out", "--quiet"])
 }
 
 fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("train.rhai"), SCRIPT).unwrap();
-    folder
+    process::folder(&[("train.rhai", SCRIPT)])
 }
 
 fn left(folder: &Path) -> [Vec<u8>; 2] {
@@ -54,14 +52,9 @@ fn killed_and_started_again_it_ends_the_same() {
     let mut random = mora::random::Random::new(11);
     let mut kills = 0;
     loop {
-        let mut child = command(stopped.path()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(20 + random.below(150)));
-        if let Some(status) = child.try_wait().unwrap() {
-            assert!(status.success());
+        if !process::killed(command(stopped.path()), Duration::from_millis(20 + random.below(150))) {
             break;
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
         kills += 1;
         assert!(kills < 500, "the training does not come to its end");
         if kills == 30 {

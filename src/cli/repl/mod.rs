@@ -17,7 +17,7 @@ use rustyline::error::ReadlineError;
 use rustyline::history::DefaultHistory;
 use rustyline::{CompletionType, Config, Editor};
 
-use crate::cli::{self, Running, paint, terminal};
+use crate::cli::{self, Running, Setup, paint, terminal};
 use crate::error::{Context as _, Error, Result};
 use crate::interrupt;
 use crate::script::host::{Failure, Host};
@@ -30,7 +30,7 @@ use picture::Protocol;
 #[derive(Args)]
 pub struct Command {
     #[command(flatten)]
-    running: Running,
+    setup: Setup,
 }
 
 /// The engine and what was typed so far; the line editor looks at it too.
@@ -49,36 +49,36 @@ pub struct Repl {
 
 impl Command {
     pub fn run(self) -> u8 {
-        let running = self.running;
+        let setup = self.setup;
         cli::with_stack(move || {
-            let done = if std::io::stdin().is_terminal() { typed(running) } else { piped(running) };
+            let done = if std::io::stdin().is_terminal() { typed(setup) } else { piped(setup) };
             done.unwrap_or_else(|error| cli::complain(&error))
         })
     }
 }
 
-/// Runs what is piped in as a script: nothing is shown but what it prints.
-fn piped(running: Running) -> Result<u8> {
+/// Runs what is piped in as a script, which may be a stranger's: nothing is shown but what it prints.
+fn piped(setup: Setup) -> Result<u8> {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).within(|| "stdin")?;
     let script = Script { name: "stdin".into(), source: "stdin".into(), text, folder: Some(PathBuf::new()) };
-    Ok(match Host::new(&script, running.prepare(&script)).run(&script) {
+    Ok(match Host::new(&script, Running::of(setup).prepare(&script)).run(&script) {
         Ok(()) => 0,
         Err(failure) => {
             terminal::fail(&failure.diagnostic);
-            cli::exit_code(failure.interrupted)
+            cli::exit_code(failure.interrupted && failure.limit.is_none())
         }
     })
 }
 
-fn typed(mut running: Running) -> Result<u8> {
+fn typed(mut setup: Setup) -> Result<u8> {
     let protocol = Protocol::of_terminal(|name| std::env::var(name).ok())?;
     // `:cd` does not move the output folder.
-    let folder = running.out.take().unwrap_or_else(|| PathBuf::from("out").join("repl"));
-    running.out = Some(std::path::absolute(&folder).within(|| folder.display().to_string())?);
-    let has_model = running.model.is_some();
+    let folder = setup.out.take().unwrap_or_else(|| PathBuf::from("out").join("repl"));
+    setup.out = Some(std::path::absolute(&folder).within(|| folder.display().to_string())?);
+    let has_model = setup.model.is_some();
     let script = Script { name: "repl".into(), source: "repl".into(), text: String::new(), folder: None };
-    let host = Host::new(&script, running.prepare_trusted());
+    let host = Host::new(&script, setup.prepare());
     let typing = Rc::new(RefCell::new(Typing { host, session: Session::default() }));
     let config = Config::builder().completion_type(CompletionType::List).auto_add_history(true).build();
     let mut editor = Editor::with_config(config).map_err(readline)?;
