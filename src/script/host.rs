@@ -14,6 +14,7 @@ use crate::device::device_name;
 use crate::error::Result;
 use crate::interrupt;
 use crate::script::bind;
+use crate::script::careful;
 use crate::script::context::{Context, Output, Parts};
 use crate::script::diagnostic::Diagnostic;
 use crate::script::error::{ScriptResult, is_interrupt};
@@ -104,6 +105,16 @@ impl Host {
         context.sources().insert(&script.source, &script.text, script.folder.as_deref());
         let resolver = Resolver::new(context.clone());
         Self { engine: engine(&context, &resolver), context, resolver, registry: OnceCell::new() }
+    }
+
+    /// Stops scripts after so many of Rhai's operations, and refuses texts, arrays and maps of more than so many
+    /// characters or elements, those inside counted too. Each change of an array or a map then costs a look at all
+    /// of it: for scripts that nobody has read.
+    pub fn limit(&mut self, operations: u64, elements: usize) {
+        self.engine.set_max_operations(operations);
+        self.engine.set_max_string_size(elements);
+        self.engine.set_max_array_size(elements);
+        self.engine.set_max_map_size(elements);
     }
 
     /// The run that scripts of this host take part in.
@@ -288,6 +299,7 @@ fn engine(context: &Context, resolver: &Resolver) -> Engine {
     });
     engine.set_module_resolver(resolver.clone());
     resolver.renaming().install(&mut engine);
+    engine.register_global_module(careful::module().into());
     for room in bind::ROOMS {
         engine.register_global_module(room.module().into());
     }

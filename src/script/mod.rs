@@ -7,6 +7,7 @@
 
 mod bind;
 pub mod callback;
+mod careful;
 pub mod context;
 pub mod diagnostic;
 pub mod error;
