@@ -18,24 +18,35 @@ pub struct Error(Box<Inner>);
 struct Inner {
     what: String,
     hint: Option<String>,
-    interrupted: bool,
+    stopped: Option<Stopped>,
+}
+
+/// Who stopped the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stopped {
+    /// A person, with Ctrl-C.
+    ByHand,
+    /// A limit that the run was given.
+    ByLimit,
 }
 
 impl Error {
     /// An error that says `what` went wrong: lower case, no full stop, expected and found.
     pub fn new(what: impl Into<String>) -> Self {
-        Self(Box::new(Inner { what: what.into(), hint: None, interrupted: false }))
+        Self(Box::new(Inner { what: what.into(), hint: None, stopped: None }))
     }
 
     /// The work was stopped from outside (Ctrl-C).
     pub fn interrupted() -> Self {
-        Self::stopped("interrupted")
+        let mut error = Self::new("interrupted");
+        error.0.stopped = Some(Stopped::ByHand);
+        error
     }
 
-    /// The work was stopped from outside, and why.
-    pub fn stopped(why: impl Into<String>) -> Self {
-        let mut error = Self::new(why);
-        error.0.interrupted = true;
+    /// The work reached a limit that it was given, and which.
+    pub fn stopped(limit: impl Into<String>) -> Self {
+        let mut error = Self::new(limit);
+        error.0.stopped = Some(Stopped::ByLimit);
         error
     }
 
@@ -47,7 +58,7 @@ impl Error {
 
     /// Puts the surroundings before the message: `"{context}: {what}"`.
     pub fn within(mut self, context: impl fmt::Display) -> Self {
-        if !self.0.interrupted {
+        if self.0.stopped.is_none() {
             self.0.what = format!("{context}: {}", self.0.what);
         }
         self
@@ -65,7 +76,12 @@ impl Error {
 
     /// True where the work was stopped from outside rather than failed.
     pub fn is_interrupt(&self) -> bool {
-        self.0.interrupted
+        self.0.stopped.is_some()
+    }
+
+    /// True where it reached a limit that it was given.
+    pub fn is_limit(&self) -> bool {
+        self.0.stopped == Some(Stopped::ByLimit)
     }
 }
 

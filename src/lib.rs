@@ -6,6 +6,7 @@
 //! binds them all and is the only room that names Rhai; [`cli`] is the only room that touches the terminal.
 
 pub mod cli;
+pub mod confined;
 pub mod device;
 pub mod error;
 pub mod frame;

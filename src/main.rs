@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: mora::confined::Allocator<mimalloc::MiMalloc> =
+    mora::confined::Allocator(mimalloc::MiMalloc);
 
 /// `mi_option_purge_delay` of mimalloc's `mi_option_t`.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;

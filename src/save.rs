@@ -5,6 +5,9 @@ use std::path::Path;
 
 use crate::error::{Context, Error, Result};
 
+/// How names of temporary files begin.
+const TEMPORARY: &str = ".mora-new-";
+
 /// Writes a file into a temporary one in the same folder, which then takes its name. What stood at `path`
 /// before stays until the new file is complete.
 ///
@@ -28,18 +31,28 @@ pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>
     attempt().within(|| format!("cannot write {}", path.display()))
 }
 
-/// Temporary files are private to their maker; the finished one is as open as any new file of the user.
-#[cfg(unix)]
-fn builder() -> tempfile::Builder<'static, 'static> {
-    use std::os::unix::fs::PermissionsExt;
-    let mut builder = tempfile::Builder::new();
-    builder.permissions(std::fs::Permissions::from_mode(0o666));
-    builder
+/// Removes the temporary files that a process left in a folder when it was killed. For a folder in which nobody else
+/// is writing.
+pub fn remove_temporaries(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let is_ours = entry.file_name().as_encoded_bytes().starts_with(TEMPORARY.as_bytes());
+        if is_ours && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            // One that stays takes space, and nothing else.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
-#[cfg(not(unix))]
+/// Temporary files are private to their maker; the finished one is as open as any new file of the user.
 fn builder() -> tempfile::Builder<'static, 'static> {
-    tempfile::Builder::new()
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder
 }
 
 #[cfg(test)]
@@ -61,6 +74,21 @@ mod tests {
         assert!(message.contains("table.csv") && message.contains("the disk is full"), "{message}");
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn temporaries_are_told_from_other_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let temporary = builder().tempfile_in(folder.path()).unwrap();
+        let (_, left) = temporary.keep().unwrap();
+        for name in ["table.csv", ".hidden", ".mora-lock"] {
+            std::fs::write(folder.path().join(name), "kept").unwrap();
+        }
+        std::fs::create_dir(folder.path().join(".mora-new-folder")).unwrap();
+        remove_temporaries(folder.path());
+        assert!(!left.exists());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4);
+        remove_temporaries(&folder.path().join("none"));
     }
 
     #[test]

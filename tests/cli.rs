@@ -232,6 +232,8 @@ fn a_session_remembers_variables_functions_and_imports() {
         dtype: candle_core::DType::F32,
         quiet: true,
         permissions: mora::script::permissions::Permissions::trusted(),
+        wait: false,
+        max_operations: None,
     };
     let mut host = Host::new(&script, options);
     let mut session = Session::default();

@@ -17,33 +17,12 @@ fn says(text: &str, expected: &str) {
 }
 
 #[test]
-fn what_memory_does_not_hold_is_refused_before_it_is_asked_for() {
-    for (text, what) in [
-        ("let a = []; a.pad(4000000000000, 0);", "an array of 4000000000000 elements needs"),
-        ("let a = [1]; a.pad(9223372036854775807, 0);", "an array of 9223372036854775807 elements needs"),
-        ("let t = \"x\"; t.pad(9223372036854775807, \"ab\");", "a text of 9223372036854775807 characters"),
-        ("let t = \"x\"; t.pad(9223372036854775807, 'a');", "a text of 9223372036854775807 characters"),
-        ("blob(9223372036854775807);", "a blob of 9223372036854775807 bytes needs"),
-        ("blob(9223372036854775807, 1);", "a blob of 9223372036854775807 bytes needs"),
-        ("let b = blob(1); b.pad(9223372036854775807, 1);", "a blob of 9223372036854775807 bytes needs"),
-        (
-            "let t = load_model(\"mora/tiny-ipd\").tokenizer;
-            new_model(#{ model_type: \"llama\", hidden_size: 268435456, vocab_size: 268435456 }, t);",
-            "a model of this configuration needs",
-        ),
-    ] {
-        says(text, what);
-    }
-}
-
-// Expected values: Rhai's documentation of the functions.
-#[test]
-fn padding_gives_what_it_gives_in_rhai() {
-    says("let a = [1, 2, 3]; a.pad(5, 42); a.pad(3, 1); a.pad(-1, 1); print(a);", "[1, 2, 3, 42, 42]");
-    says("let t = \"hello\"; t.pad(10, \"(!)\"); print(t);", "hello(!)(!\n");
-    says("let t = \"hello\"; t.pad(8, '!'); t.pad(2, '?'); print(t);", "hello!!!\n");
-    says("let t = \"é\"; t.pad(9, \"\"); print(t.len());", "1\n");
-    says("let b = blob(2, 0x142); b.pad(4, 7); print(b);", "[42420707]");
+fn a_model_larger_than_memory_is_refused_before_it_is_made() {
+    says(
+        "let t = load_model(\"mora/tiny-ipd\").tokenizer;
+        new_model(#{ model_type: \"llama\", hidden_size: 268435456, vocab_size: 268435456 }, t);",
+        "a model of this configuration needs",
+    );
 }
 
 #[test]

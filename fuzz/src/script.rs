@@ -17,8 +17,8 @@ use serde_json::Value;
 
 use crate::MOST_BYTES;
 
-/// Rhai's operations that a script may take.
-const OPERATIONS: u64 = 100_000;
+/// Rhai's operations that a host's scripts may take together, some thousand each.
+const OPERATIONS: u64 = 1_000_000;
 
 /// Characters or elements that a text, an array or a map may hold.
 const ELEMENTS: usize = 1 << 20;
@@ -56,9 +56,11 @@ pub fn host(folder: &Path) -> Host {
         dtype: DType::F32,
         quiet: true,
         permissions: Permissions::limited(folder, &[], &[], false, Vec::new()),
+        wait: false,
+        max_operations: Some(OPERATIONS),
     };
     let mut host = Host::new(&script(""), options);
-    host.limit(OPERATIONS, ELEMENTS);
+    host.limit_sizes(ELEMENTS);
     host
 }
 

@@ -1,4 +1,5 @@
-//! `--timeout` and `--max-memory`: threads that watch, and ask the work to stop.
+//! `--timeout` and `--max-memory`: threads that watch, and ask the work to stop at its next check: between layers,
+//! chunks and steps of a script.
 
 use std::time::Duration;
 
@@ -8,25 +9,25 @@ use crate::tensor;
 /// How often memory is looked at.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Watches the limits that are given. The work stops at its next check: between layers, chunks and steps of a script.
-pub fn watch(timeout: Option<f64>, max_memory: Option<f64>) {
-    if let Some(seconds) = timeout {
-        std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_secs_f64(seconds.min(1e9)));
-            interrupt::request_because(format!("stopped: the run took longer than --timeout {seconds}"));
-        });
-    }
-    if let Some(gib) = max_memory {
-        let bytes = (gib * f64::from(1 << 30)) as usize;
-        // One tensor that is larger than what is left is refused before it is made.
-        tensor::limit_memory(bytes);
-        std::thread::spawn(move || {
-            while resident().is_none_or(|taken| taken <= bytes) {
-                std::thread::sleep(PAUSE);
-            }
-            interrupt::request_because(format!("stopped: the run took more memory than --max-memory {gib}"));
-        });
-    }
+/// Stops the work after so many seconds.
+pub fn watch_time(seconds: f64) {
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs_f64(seconds.min(1e9)));
+        interrupt::request_because(format!("stopped: the run took longer than --timeout {seconds}"));
+    });
+}
+
+/// Stops the work where the process takes more memory than this.
+pub fn watch_memory(gib: f64) {
+    let bytes = (gib * f64::from(1 << 30)) as usize;
+    // One tensor that is larger than what is left is refused before it is made.
+    tensor::limit_memory(bytes);
+    std::thread::spawn(move || {
+        while resident().is_none_or(|taken| taken <= bytes) {
+            std::thread::sleep(PAUSE);
+        }
+        interrupt::request_because(format!("stopped: the run took more memory than --max-memory {gib}"));
+    });
 }
 
 /// Memory of the process in bytes, where the system says it.

@@ -55,9 +55,9 @@ enum Command {
     New(library::New),
 }
 
-/// How scripts run, whoever gives them.
+/// What scripts and typed statements run with.
 #[derive(Args)]
-struct Running {
+struct Setup {
     /// The model that the script opens: what its setting "model" gets
     #[arg(long, value_name = "REF")]
     model: Option<String>,
@@ -79,6 +79,22 @@ struct Running {
     /// No progress bars and no remarks
     #[arg(long, short)]
     quiet: bool,
+    /// Stop where the process takes more memory, in GiB
+    #[arg(long, value_name = "GIB", value_parser = positive)]
+    max_memory: Option<f64>,
+    /// Threads to compute with [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+}
+
+/// How a script runs, which may be a stranger's.
+#[derive(Args)]
+struct Running {
+    #[command(flatten)]
+    setup: Setup,
+    /// Wait where another run writes into the output folder, instead of failing
+    #[arg(long)]
+    wait: bool,
     /// Let the script read below this folder too; may be repeated
     #[arg(long, value_name = "DIR")]
     allow_read: Vec<PathBuf>,
@@ -91,12 +107,9 @@ struct Running {
     /// Stop after so many seconds
     #[arg(long, value_name = "SECONDS", value_parser = positive)]
     timeout: Option<f64>,
-    /// Stop where the process takes more memory, in GiB
-    #[arg(long, value_name = "GIB", value_parser = positive)]
-    max_memory: Option<f64>,
-    /// Threads to compute with [default: one for each core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
+    /// Stop after so many operations of the script, some five to fifteen in a turn of a loop
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_operations: Option<u64>,
 }
 
 fn weight_format(name: &str) -> Result<candle_core::DType> {
@@ -124,24 +137,34 @@ fn key_value(text: &str) -> Result<(String, String)> {
 impl Running {
     /// The host's options for a script; sets the process up for them.
     fn prepare(self, script: &Script) -> Options {
-        let out = self.out.clone().unwrap_or_else(|| PathBuf::from("out").join(&script.name));
+        let setup = &self.setup;
+        let out = setup.out.clone().unwrap_or_else(|| PathBuf::from("out").join(&script.name));
         // Several values of a setting stand between commas.
-        let values = self.settings.iter().flat_map(|(_, value)| value.split(','));
-        let named = values.chain(self.model.as_deref()).map(str::to_owned).collect();
+        let values = setup.settings.iter().flat_map(|(_, value)| value.split(','));
+        let named = values.chain(setup.model.as_deref()).map(str::to_owned).collect();
         // Whoever runs a script means the folder that it lies in, and the library folders, too.
         let mut read = self.allow_read.clone();
         read.extend(script.folder.iter().cloned().chain(resolver::folders()));
         let permissions = Permissions::limited(&out, &read, &self.allow_write, self.allow_net, named);
-        limits::watch(self.timeout, self.max_memory);
-        Options { permissions, ..self.prepare_trusted() }
+        let (wait, max_operations, timeout) = (self.wait, self.max_operations, self.timeout);
+        let options = Options { permissions, wait, max_operations, ..self.setup.prepare() };
+        if let Some(seconds) = timeout {
+            limits::watch_time(seconds);
+        }
+        options
     }
+}
 
-    /// The host's options for what a person types; sets the process up for them.
-    fn prepare_trusted(self) -> Options {
+impl Setup {
+    /// The host's options for what a person types, who may do everything; sets the process up for them.
+    fn prepare(self) -> Options {
         if let Some(threads) = self.threads {
-            // SAFETY: no other thread runs yet: this is called before the script's thread begins, and
-            // the thread pools that read the variable start with the first tensor operation.
+            // SAFETY: no other thread reads the environment yet: those that watch limits start after this, and the
+            // thread pools with the first tensor operation.
             unsafe { std::env::set_var("RAYON_NUM_THREADS", threads.to_string()) };
+        }
+        if let Some(gib) = self.max_memory {
+            limits::watch_memory(gib);
         }
         if !self.quiet {
             progress::install();
@@ -159,6 +182,8 @@ impl Running {
             dtype: self.dtype,
             quiet: self.quiet,
             permissions: Permissions::trusted(),
+            wait: false,
+            max_operations: None,
         }
     }
 }
@@ -201,12 +226,12 @@ fn with_stack(work: impl FnOnce() -> u8 + Send) -> u8 {
 /// Shows an error that no place in a script caused, and gives the exit code.
 fn complain(error: &Error) -> u8 {
     terminal::complain(&Diagnostic::of_core(error).to_string());
-    exit_code(error.is_interrupt())
+    exit_code(error.is_interrupt() && !error.is_limit())
 }
 
 /// Ctrl-C has a code of its own; a limit that was reached is a failure.
-fn exit_code(was_stopped: bool) -> u8 {
-    if was_stopped && interrupt::limit().is_none() { INTERRUPTED } else { FAILED }
+fn exit_code(was_stopped_by_hand: bool) -> u8 {
+    if was_stopped_by_hand { INTERRUPTED } else { FAILED }
 }
 
 /// Shows wrong arguments as clap does, and gives the exit code.

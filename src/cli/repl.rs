@@ -13,7 +13,7 @@ use rustyline::history::DefaultHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 
-use crate::cli::{self, Running, terminal};
+use crate::cli::{self, Setup, terminal};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::script::host::{Host, Session};
@@ -22,7 +22,7 @@ use crate::script::library::Script;
 #[derive(Args)]
 pub struct Repl {
     #[command(flatten)]
-    running: Running,
+    setup: Setup,
 }
 
 /// The engine and what was typed so far; the line editor looks at it too.
@@ -35,17 +35,17 @@ struct Assistant(Rc<RefCell<Shared>>);
 
 impl Repl {
     pub fn run(self) -> u8 {
-        let running = self.running;
-        cli::with_stack(move || match session(running) {
+        let setup = self.setup;
+        cli::with_stack(move || match session(setup) {
             Ok(()) => 0,
             Err(error) => cli::complain(&error),
         })
     }
 }
 
-fn session(running: Running) -> Result<()> {
+fn session(setup: Setup) -> Result<()> {
     let script = Script { name: "repl".into(), source: "repl".into(), text: String::new(), folder: None };
-    let host = Host::new(&script, running.prepare_trusted());
+    let host = Host::new(&script, setup.prepare());
     let shared = Rc::new(RefCell::new(Shared { host, session: Session::default() }));
     let readline = |error: ReadlineError| Error::new(error.to_string());
     let config = Config::builder().completion_type(CompletionType::List).auto_add_history(true).build();

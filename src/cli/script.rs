@@ -34,7 +34,7 @@ impl Script {
             Ok(()) => 0,
             Err(failure) => {
                 terminal::complain(&failure.diagnostic.to_string());
-                cli::exit_code(failure.interrupted)
+                cli::exit_code(failure.interrupted && failure.limit.is_none())
             }
         })
     }

@@ -13,6 +13,7 @@ use rhai::NativeCallContext;
 
 use crate::error::{Error, Result};
 use crate::random::Random;
+use crate::script::claim::Patience;
 use crate::script::error::ScriptResult;
 use crate::script::permissions::Permissions;
 use crate::script::run::Run;
@@ -43,6 +44,7 @@ struct Inner {
     dtype: DType,
     quiet: bool,
     permissions: Permissions,
+    wait: bool,
     noted: RefCell<BTreeSet<String>>,
 }
 
@@ -64,6 +66,8 @@ pub struct Parts {
     pub quiet: bool,
     /// What the script may read and download.
     pub permissions: Permissions,
+    /// Wait while another run writes into the output folder.
+    pub wait: bool,
 }
 
 impl Context {
@@ -80,6 +84,7 @@ impl Context {
             dtype: parts.dtype,
             quiet: parts.quiet,
             permissions: parts.permissions,
+            wait: parts.wait,
             noted: RefCell::default(),
         }))
     }
@@ -128,9 +133,32 @@ impl Context {
     /// the same folder, then a rename.
     ///
     /// # Errors
-    /// The name leaves the output folder, or the folder cannot be made.
+    /// The name leaves the output folder, the folder cannot be made, or another run writes into it.
     pub fn output_path(&self, name: &str) -> Result<PathBuf> {
-        self.0.run.output_path(name, &self.0.permissions)
+        self.patiently(|patience| self.0.run.output_path(name, &self.0.permissions, patience))
+    }
+
+    /// A file of the output folder that the script goes on from, where it is there.
+    ///
+    /// # Errors
+    /// The script may not read it, or another run writes into the folder.
+    pub fn kept_path(&self, name: &str) -> Result<PathBuf> {
+        let path = self.patiently(|patience| self.0.run.kept_path(name, patience))?;
+        self.0.permissions.check_read(&path)?;
+        Ok(path)
+    }
+
+    /// Sees to it that no other run writes into the output folder now.
+    ///
+    /// # Errors
+    /// Another run does.
+    pub fn look_at_folder(&self) -> Result<()> {
+        self.patiently(|patience| self.0.run.look(patience))
+    }
+
+    fn patiently<T>(&self, work: impl FnOnce(Patience) -> Result<T>) -> Result<T> {
+        let remark = |text: &str| self.note(text);
+        work(if self.0.wait { Patience::Wait(&remark) } else { Patience::Refuse })
     }
 
     /// What the script may read and download.

@@ -1,7 +1,7 @@
 //! Golden tests of scripts: what one printed is compared with what stands in the `.out` file beside it.
 //!
-//! A script (or its `.out` file) may begin with `// --set key=value`, a setting for the test, and
-//! `// tolerance: 1e-4`, how far numbers may lie from those of the file, relative to their size above 1.
+//! A script (or its `.out` file) may begin with `// --set key=value`, a setting for the test, `// --max-operations 1000`,
+//! a limit, and `// tolerance: 1e-4`, how far numbers may lie from those of the file, relative to their size above 1.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -68,6 +68,8 @@ fn run(
             dtype: DType::F32,
             quiet: false,
             permissions: Permissions::trusted(),
+            wait: false,
+            max_operations: max_operations(&script.text),
         },
     );
     let result = work(&host);
@@ -87,6 +89,11 @@ pub fn settings(text: &str) -> BTreeMap<String, String> {
         .filter_map(|pair| pair.split_once('='))
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect()
+}
+
+/// The limit that a text's line `// --max-operations 1000` gives.
+fn max_operations(text: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix("// --max-operations "))?.trim().parse().ok()
 }
 
 /// The tolerance that a text's line `// tolerance: 1e-4` gives.

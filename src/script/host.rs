@@ -1,6 +1,6 @@
 //! The engine with everything in it: makes one, runs a script, explains what went wrong.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -11,13 +11,13 @@ use rhai::{
 };
 
 use crate::device::device_name;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::script::bind;
 use crate::script::careful;
 use crate::script::context::{Context, Output, Parts};
 use crate::script::diagnostic::Diagnostic;
-use crate::script::error::{ScriptResult, is_interrupt};
+use crate::script::error::{ScriptResult, core_error, is_interrupt};
 use crate::script::library::Script;
 use crate::script::permissions::Permissions;
 use crate::script::registry::Registry;
@@ -54,6 +54,10 @@ pub struct Options {
     pub quiet: bool,
     /// What the script may read and download.
     pub permissions: Permissions,
+    /// Wait while another run writes into the output folder.
+    pub wait: bool,
+    /// Operations that the script may take; none for as many as it wants.
+    pub max_operations: Option<u64>,
 }
 
 /// A script that failed.
@@ -61,8 +65,10 @@ pub struct Options {
 pub struct Failure {
     /// Why and where.
     pub diagnostic: Box<Diagnostic>,
-    /// It was stopped from outside.
+    /// It was stopped: by a person, or by a limit.
     pub interrupted: bool,
+    /// The limit that it reached.
+    pub limit: Option<String>,
 }
 
 /// What inputs of a session leave for the next ones.
@@ -101,17 +107,17 @@ impl Host {
             dtype: options.dtype,
             quiet: options.quiet,
             permissions: options.permissions,
+            wait: options.wait,
         });
         context.sources().insert(&script.source, &script.text, script.folder.as_deref());
         let resolver = Resolver::new(context.clone());
-        Self { engine: engine(&context, &resolver), context, resolver, registry: OnceCell::new() }
+        let engine = engine(&context, &resolver, options.max_operations);
+        Self { engine, context, resolver, registry: OnceCell::new() }
     }
 
-    /// Stops scripts after so many of Rhai's operations, and refuses texts, arrays and maps of more than so many
-    /// characters or elements, those inside counted too. Each change of an array or a map then costs a look at all
-    /// of it: for scripts that nobody has read.
-    pub fn limit(&mut self, operations: u64, elements: usize) {
-        self.engine.set_max_operations(operations);
+    /// Refuses texts, arrays and maps of more than so many characters or elements, those inside counted too. Each
+    /// change of an array or a map then costs a look at all of it: for scripts that nobody has read.
+    pub fn limit_sizes(&mut self, elements: usize) {
         self.engine.set_max_string_size(elements);
         self.engine.set_max_array_size(elements);
         self.engine.set_max_map_size(elements);
@@ -133,11 +139,9 @@ impl Host {
             Err(failure) if failure.interrupted => Outcome::Interrupted,
             Err(_) => Outcome::Failed,
         };
-        let recorded = self.context.run().finish(outcome, &self.context.settings().values());
-        result.and(recorded.map_err(|error| Failure {
-            diagnostic: Box::new(Diagnostic::of_core(&error)),
-            interrupted: error.is_interrupt(),
-        }))
+        let limit = result.as_ref().err().and_then(|failure| failure.limit.as_deref());
+        let recorded = self.context.run().finish(outcome, limit, &self.context.settings().values());
+        result.and(recorded.map_err(|error| Failure::of_core(&error)))
     }
 
     /// Calls a function of `script` without arguments; as when a module is imported, its other statements run first.
@@ -156,6 +160,7 @@ impl Host {
     fn run_unrecorded(&self, script: &Script) -> ScriptResult<()> {
         let ast = self.compile(script)?;
         self.check_settings(&ast)?;
+        self.context.look_at_folder()?;
         self.engine.run_ast(&ast)?;
         Ok(self.context.settings().check_used()?)
     }
@@ -274,11 +279,30 @@ impl Host {
         let empty = Registry::default();
         let registry = self.registry().unwrap_or(&empty);
         let diagnostic = Diagnostic::new(error, source, self.context.sources(), registry);
-        Failure { diagnostic: Box::new(diagnostic), interrupted: is_interrupt(error) }
+        let core = core_error(error).filter(Error::is_limit);
+        let limit = core.map(|error| error.what().to_owned());
+        Failure { diagnostic: Box::new(diagnostic), interrupted: is_interrupt(error), limit }
     }
 }
 
-fn engine(context: &Context, resolver: &Resolver) -> Engine {
+impl Drop for Host {
+    fn drop(&mut self) {
+        // The engine and the context hold each other: the folder would not be left otherwise.
+        self.context.run().release();
+    }
+}
+
+impl Failure {
+    fn of_core(error: &Error) -> Self {
+        Self {
+            diagnostic: Box::new(Diagnostic::of_core(error)),
+            interrupted: error.is_interrupt(),
+            limit: error.is_limit().then(|| error.what().to_owned()),
+        }
+    }
+}
+
+fn engine(context: &Context, resolver: &Resolver, max_operations: Option<u64>) -> Engine {
     let mut engine = Engine::new();
     engine.set_max_call_levels(CALL_DEPTH);
     engine.set_max_expr_depths(EXPRESSION_DEPTH, EXPRESSION_DEPTH);
@@ -286,7 +310,19 @@ fn engine(context: &Context, resolver: &Resolver) -> Engine {
     engine.set_strict_variables(true);
     engine.set_fail_on_invalid_map_property(true);
     engine.set_default_tag(Dynamic::from(context.clone()));
-    engine.on_progress(|_| interrupt::requested().then(|| Dynamic::from(interrupt::stopped())));
+    // Rhai's own count begins anew in closures that native functions call.
+    let taken = Cell::new(0_u64);
+    engine.on_progress(move |_| {
+        taken.set(taken.get().saturating_add(1));
+        if interrupt::requested() {
+            return Some(Dynamic::from(interrupt::stopped()));
+        }
+        let limit = max_operations.filter(|limit| taken.get() > *limit)?;
+        Some(Dynamic::from(
+            Error::stopped(format!("stopped: the script took more than --max-operations {limit}"))
+                .hint("a loop without an end, or an analysis that needs a higher limit"),
+        ))
+    });
     let printer = context.clone();
     engine.on_print(move |text| printer.output().print(text));
     let printer = context.clone();

@@ -8,6 +8,7 @@
 mod bind;
 pub mod callback;
 mod careful;
+pub mod claim;
 pub mod context;
 pub mod diagnostic;
 pub mod error;

@@ -3,7 +3,7 @@
 //! The same run twice gives the same record, its `times` aside.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::time::Instant;
@@ -13,7 +13,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Context, Error, Result};
-use crate::save::write_whole;
+use crate::save::{remove_temporaries, write_whole};
+use crate::script::claim::{self, Claim, Patience};
 use crate::script::library::PACKAGES;
 use crate::script::permissions::{Permissions, resolved};
 
@@ -52,6 +53,10 @@ pub struct Run {
     folder: PathBuf,
     surroundings: Surroundings,
     files: RefCell<Vec<String>>,
+    /// Held from the first file to the end.
+    claim: RefCell<Option<Claim>>,
+    /// Folders in which what a killed run left behind has been removed.
+    cleaned: RefCell<BTreeSet<PathBuf>>,
     modules: RefCell<BTreeMap<String, String>>,
     models: RefCell<BTreeMap<String, Value>>,
     begun: Instant,
@@ -65,6 +70,8 @@ impl Run {
             folder,
             surroundings,
             files: RefCell::default(),
+            claim: RefCell::default(),
+            cleaned: RefCell::default(),
             modules: RefCell::default(),
             models: RefCell::default(),
             begun: Instant::now(),
@@ -77,11 +84,47 @@ impl Run {
         &self.folder
     }
 
-    /// Where a script's file `name` goes; the folder is there afterwards and the record will list the file.
+    /// Sees to it that no other run writes into the folder, before the work is begun.
     ///
     /// # Errors
-    /// The name leaves the output folder or is the record's own, or the folder cannot be made.
-    pub fn output_path(&self, name: &str, permissions: &Permissions) -> Result<PathBuf> {
+    /// As [`Claim::look`].
+    pub fn look(&self, patience: Patience) -> Result<()> {
+        Claim::look(&self.folder, patience)
+    }
+
+    /// Makes the folder this run's own, until it ends.
+    fn claim(&self, patience: Patience) -> Result<()> {
+        if self.claim.borrow().is_none() {
+            let claim = Claim::take(&self.folder, &self.surroundings.script, patience)?;
+            *self.claim.borrow_mut() = Some(claim);
+        }
+        Ok(())
+    }
+
+    /// Leaves the folder to other runs.
+    pub fn release(&self) {
+        drop(self.claim.borrow_mut().take());
+    }
+
+    /// A file that an earlier run, or this one, may have left in the output folder, for going on from it.
+    ///
+    /// # Errors
+    /// As [`Claim::take`].
+    pub fn kept_path(&self, name: &str, patience: Patience) -> Result<PathBuf> {
+        // Another run must not go on from the same file meanwhile.
+        if self.folder.is_dir() {
+            self.claim(patience)?;
+        }
+        Ok(self.folder.join(name))
+    }
+
+    /// Where a script's file `name` goes; the folder is there afterwards, this run's own, and the record will list the
+    /// file.
+    ///
+    /// # Errors
+    /// The name leaves the output folder or is that of mora's own files, the folder cannot be made, or another run
+    /// writes into it.
+    pub fn output_path(&self, name: &str, permissions: &Permissions, patience: Patience) -> Result<PathBuf> {
         if Path::new(name).is_absolute() && permissions.may_write(Path::new(name)) {
             return self.elsewhere(Path::new(name));
         }
@@ -96,9 +139,11 @@ impl Run {
         if relative.as_os_str().is_empty() || name.ends_with(['/', '\\']) {
             return Err(Error::new(format!("expected a file name, found \"{name}\"")));
         }
-        if relative == Path::new(RECORD) {
-            return Err(Error::new(format!("\"{RECORD}\" is the name of the run's own record")));
+        if [RECORD, claim::FILE].iter().any(|own| relative == Path::new(own)) {
+            return Err(Error::new(format!("\"{name}\" is the name of a file that the run itself writes")));
         }
+        std::fs::create_dir_all(&self.folder).within(|| self.folder.display().to_string())?;
+        self.claim(patience)?;
         let path = self.folder.join(&relative);
         let parent = path.parent().unwrap_or(&self.folder);
         std::fs::create_dir_all(parent).within(|| parent.display().to_string())?;
@@ -108,6 +153,9 @@ impl Run {
                 "\"{name}\" leaves the output folder by a link to {}",
                 real.display()
             )));
+        }
+        if self.cleaned.borrow_mut().insert(parent.to_owned()) {
+            remove_temporaries(parent);
         }
         let listed = relative.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/");
         let mut files = self.files.borrow_mut();
@@ -140,15 +188,32 @@ impl Run {
         !self.files.borrow().is_empty()
     }
 
-    /// Writes `run.json`, where the run has written anything.
+    /// Writes `run.json`, where the run has written anything, and leaves the folder to others. `limit` is what stopped
+    /// it, where a limit did.
     ///
     /// # Errors
     /// A file cannot be read again, or the record cannot be written.
-    pub fn finish(&self, outcome: Outcome, settings: &BTreeMap<String, Dynamic>) -> Result<()> {
-        if !self.has_files() {
-            return Ok(());
+    pub fn finish(
+        &self,
+        outcome: Outcome,
+        limit: Option<&str>,
+        settings: &BTreeMap<String, Dynamic>,
+    ) -> Result<()> {
+        let written = if self.has_files() { self.write_record(outcome, limit, settings) } else { Ok(()) };
+        self.release();
+        written
+    }
+
+    fn write_record(
+        &self,
+        outcome: Outcome,
+        limit: Option<&str>,
+        settings: &BTreeMap<String, Dynamic>,
+    ) -> Result<()> {
+        let mut record = self.record(outcome, settings)?;
+        if let (Some(limit), Some(record)) = (limit, record.as_object_mut()) {
+            record.insert("limit".to_owned(), limit.into());
         }
-        let record = self.record(outcome, settings)?;
         write_whole(&self.folder.join(RECORD), |file| {
             serde_json::to_writer_pretty(&mut *file, &record)?;
             Ok(file.write_all(b"\n")?)
@@ -245,6 +310,23 @@ mod tests {
         Run::begin(folder.join("look"), surroundings)
     }
 
+    #[test]
+    fn a_run_has_its_folder_alone_until_it_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (run(folder.path()), run(folder.path()));
+        let output = |run: &Run| run.output_path("a.txt", &Permissions::trusted(), Patience::Refuse);
+        std::fs::write(output(&first).unwrap(), b"first").unwrap();
+        assert!(output(&second).is_err() && second.look(Patience::Refuse).is_err());
+        assert!(second.kept_path("a.checkpoint", Patience::Refuse).is_err());
+        // The refused one leaves the record alone, too.
+        second.finish(Outcome::Failed, None, &BTreeMap::new()).unwrap();
+        assert!(!folder.path().join("look/run.json").exists());
+        first.finish(Outcome::Completed, None, &BTreeMap::new()).unwrap();
+        let left = std::fs::read_dir(folder.path().join("look")).unwrap().count();
+        assert_eq!(left, 2, "a.txt and run.json");
+        output(&second).unwrap();
+    }
+
     // Expected: the empty message's digest in FIPS 180-4's example file.
     #[test]
     fn the_digest_is_sha_256() {
@@ -255,21 +337,21 @@ mod tests {
     fn paths_that_leave_the_folder_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let run = run(folder.path());
-        for name in ["../x.csv", "/tmp/x.csv", "a/../../x", "", ".", "a/", "run.json", "./run.json"] {
-            assert!(run.output_path(name, &Permissions::trusted()).is_err(), "{name}");
+        for name in
+            ["../x.csv", "/tmp/x.csv", "a/../../x", "", ".", "a/", "run.json", "./run.json", ".mora-lock"]
+        {
+            assert!(run.output_path(name, &Permissions::trusted(), Patience::Refuse).is_err(), "{name}");
         }
         assert!(!folder.path().join("look").exists());
-        assert_eq!(
-            run.output_path("./sub/x.csv", &Permissions::trusted()).unwrap(),
-            folder.path().join("look/sub/x.csv")
-        );
+        let output = |name: &str| run.output_path(name, &Permissions::trusted(), Patience::Refuse).unwrap();
+        assert_eq!(output("./sub/x.csv"), folder.path().join("look/sub/x.csv"));
         assert!(folder.path().join("look/sub").is_dir());
     }
 
     #[test]
     fn nothing_written_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        run(folder.path()).finish(Outcome::Completed, &BTreeMap::new()).unwrap();
+        run(folder.path()).finish(Outcome::Completed, None, &BTreeMap::new()).unwrap();
         assert!(!folder.path().join("look").exists());
     }
 
@@ -279,13 +361,15 @@ mod tests {
             .map(|_| {
                 let folder = tempfile::tempdir().unwrap();
                 let run = run(folder.path());
-                std::fs::write(run.output_path("b.txt", &Permissions::trusted()).unwrap(), b"").unwrap();
-                std::fs::write(run.output_path("a.txt", &Permissions::trusted()).unwrap(), b"abc").unwrap();
-                run.output_path("never.txt", &Permissions::trusted()).unwrap();
+                let output =
+                    |name: &str| run.output_path(name, &Permissions::trusted(), Patience::Refuse).unwrap();
+                std::fs::write(output("b.txt"), b"").unwrap();
+                std::fs::write(output("a.txt"), b"abc").unwrap();
+                output("never.txt");
                 run.note_module("mora:ipd", "text");
                 run.note_model("mora/tiny-ipd", json!({ "sha256": "0" }));
                 let settings = BTreeMap::from([("n".to_owned(), Dynamic::from(3_i64))]);
-                run.finish(Outcome::Completed, &settings).unwrap();
+                run.finish(Outcome::Completed, None, &settings).unwrap();
                 let text = std::fs::read_to_string(folder.path().join("look/run.json")).unwrap();
                 let mut record: Value = serde_json::from_str(&text).unwrap();
                 record.as_object_mut().unwrap().remove("times").unwrap();

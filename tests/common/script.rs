@@ -58,6 +58,8 @@ fn run_here(text: String) -> Ran {
         dtype: candle_core::DType::F32,
         quiet: true,
         permissions: mora::script::permissions::Permissions::trusted(),
+        wait: false,
+        max_operations: None,
     };
     let result = Host::new(&script, options).run(&script);
     let printed = capture.0.borrow().clone();

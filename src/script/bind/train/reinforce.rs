@@ -104,7 +104,7 @@ pub mod ppos {
     /// where there is none.
     #[rhai_fn(return_raw)]
     pub fn resume(call: NativeCallContext, ppo: Ppo, file: &str) -> ScriptResult<Dynamic> {
-        let path = Context::of(&call)?.run().folder().join(file);
+        let path = Context::of(&call)?.kept_path(file)?;
         Ok(state_from_json(changed(&ppo, |ppo| ppo.resume(&path))?)?)
     }
 
@@ -192,7 +192,7 @@ pub mod grpos {
     /// where there is none.
     #[rhai_fn(return_raw)]
     pub fn resume(call: NativeCallContext, grpo: Grpo, file: &str) -> ScriptResult<Dynamic> {
-        let path = Context::of(&call)?.run().folder().join(file);
+        let path = Context::of(&call)?.kept_path(file)?;
         Ok(state_from_json(changed(&grpo, |grpo| grpo.resume(&path))?)?)
     }
 

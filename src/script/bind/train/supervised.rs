@@ -141,7 +141,7 @@ pub mod trainers {
     /// Errors: a checkpoint of other options or of something else that was trained.
     #[rhai_fn(return_raw)]
     pub fn resume(call: NativeCallContext, trainer: Trainer, file: &str) -> ScriptResult<Dynamic> {
-        let path = Context::of(&call)?.run().folder().join(file);
+        let path = Context::of(&call)?.kept_path(file)?;
         Ok(state_from_json(changed(&trainer, |trainer| trainer.resume(&path))?)?)
     }
 
