@@ -30,11 +30,16 @@ fn run(bytes: &[u8]) {
         ground.runs += 1;
         let script = script(text);
         ground.host.context().sources().insert(&script.source, text, None);
+        let mut spent = false;
         in_time(|| {
             if let Err(failure) = ground.host.run(&script) {
                 let _ = failure.diagnostic.to_string();
+                spent = failure.limit.is_some();
             }
         });
+        if spent {
+            ground.runs = RUNS;
+        }
     });
 }
 

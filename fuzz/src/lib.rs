@@ -14,7 +14,8 @@ use mora::model::weights::bytes::FileBytes;
 
 /// As in the program: what chat templates take is counted.
 #[global_allocator]
-static ALLOCATOR: mora::confined::Allocator<std::alloc::System> = mora::confined::Allocator(std::alloc::System);
+static ALLOCATOR: mora::confined::Allocator<std::alloc::System> =
+    mora::confined::Allocator(std::alloc::System);
 
 /// Tensors that a target allows: far below libFuzzer's limit on memory.
 pub const MOST_BYTES: usize = 256 << 20;

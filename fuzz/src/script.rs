@@ -17,8 +17,8 @@ use serde_json::Value;
 
 use crate::MOST_BYTES;
 
-/// Rhai's operations that a host's scripts may take together, some thousand each.
-const OPERATIONS: u64 = 1_000_000;
+/// Rhai's operations that the scripts of one host may take together: a loop without an end takes them all.
+const OPERATIONS: u64 = 200_000;
 
 /// Characters or elements that a text, an array or a map may hold.
 const ELEMENTS: usize = 1 << 20;
@@ -30,7 +30,7 @@ const TIME: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs after which a host is made anew: it remembers what it ran.
-pub const RUNS: usize = 500;
+pub const RUNS: usize = 100;
 
 struct Nowhere;
 
