@@ -317,6 +317,23 @@ fn tokenizers_that_contradict_themselves() {
 }
 
 #[test]
+fn tokenizers_that_multiply_texts() {
+    let folder = Folder::new();
+    let tokenizer = |part: &str, list: &str| {
+        let replace = json!({"type": "Replace", "pattern": {"String": "a"}, "content": "aaaaaaaaaa"});
+        json!({
+            "version": "1.0", "added_tokens": [],
+            part: {"type": "Sequence", list: vec![replace; 12]},
+            "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []},
+        })
+    };
+    for (part, list) in [("normalizer", "normalizers"), ("decoder", "decoders")] {
+        folder.write("tokenizer.json", &tokenizer(part, list).to_string());
+        says(&folder.path(), &["tokenizer.json", part, "1000000000000 times as long"]);
+    }
+}
+
+#[test]
 fn a_chat_template_that_does_not_parse() {
     let folder = Folder::new();
     folder.write("chat_template.jinja", "{% for x in %}");

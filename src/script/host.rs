@@ -11,6 +11,7 @@ use crate::device::device_name;
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::script::bind;
+use crate::script::careful;
 use crate::script::context::{Context, Output, Parts};
 use crate::script::diagnostic::Diagnostic;
 use crate::script::error::{ScriptResult, core_error, is_interrupt};
@@ -100,6 +101,14 @@ impl Host {
         let resolver = Resolver::new(context.clone());
         let engine = engine(&context, &resolver, options.max_operations);
         Self { engine, context, resolver, registry: OnceCell::new() }
+    }
+
+    /// Refuses texts, arrays and maps of more than so many characters or elements, those inside counted too. Each
+    /// change of an array or a map then costs a look at all of it: for scripts that nobody has read.
+    pub fn limit_sizes(&mut self, elements: usize) {
+        self.engine.set_max_string_size(elements);
+        self.engine.set_max_array_size(elements);
+        self.engine.set_max_map_size(elements);
     }
 
     /// The run that scripts of this host take part in.
@@ -254,6 +263,7 @@ fn engine(context: &Context, resolver: &Resolver, max_operations: Option<u64>) -
     });
     engine.set_module_resolver(resolver.clone());
     resolver.renaming().install(&mut engine);
+    engine.register_global_module(careful::module().into());
     for room in bind::ROOMS {
         engine.register_global_module(room.module().into());
     }

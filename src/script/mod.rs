@@ -7,6 +7,7 @@
 
 mod bind;
 pub mod callback;
+mod careful;
 pub mod claim;
 pub mod context;
 pub mod definitions;

@@ -21,15 +21,22 @@ pub fn check_size(dims: &[usize], dtype: DType) -> Result<usize> {
         _ => {
             let exact: f64 =
                 dims.iter().map(|length| *length as f64).product::<f64>() * dtype.size_in_bytes() as f64;
-            Err(Error::new(format!(
-                "a tensor of shape {} in {} needs {}, and there is {}",
-                shape_text(dims),
-                dtype.as_str(),
-                size_text(exact),
-                size_text(memory() as f64)
-            )))
+            let what = format!("a tensor of shape {} in {}", shape_text(dims), dtype.as_str());
+            Err(too_large(&what, exact))
         }
     }
+}
+
+/// Fails where something of so many bytes would not fit into memory; `what` says what it is.
+///
+/// # Errors
+/// Says what it is, what it needs and what there is.
+pub fn check_bytes(what: &str, bytes: f64) -> Result<()> {
+    if bytes <= memory() as f64 { Ok(()) } else { Err(too_large(what, bytes)) }
+}
+
+fn too_large(what: &str, bytes: f64) -> Error {
+    Error::new(format!("{what} needs {}, and there is {}", size_text(bytes), size_text(memory() as f64)))
 }
 
 fn size_text(bytes: f64) -> String {

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 
 pub use arithmetic::{Binary, Unary};
-pub use create::{check_size, limit_memory};
+pub use create::{check_bytes, check_size, limit_memory};
 pub use file::{load, load_all, save, save_all};
 pub use index::Pick;
 pub use linear::{cat, matmul, stack};

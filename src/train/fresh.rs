@@ -8,11 +8,12 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::model::config::ArchConfig;
+use crate::model::config::{ArchConfig, TensorSpec};
 use crate::model::decoder::Decoder;
 use crate::model::tokenizer::Tokenizer;
 use crate::model::weights::Weights;
 use crate::random::Random;
+use crate::tensor::check_bytes;
 
 /// How a fresh model starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,7 +37,7 @@ impl Default for FreshOptions {
 /// norms 1.
 ///
 /// # Errors
-/// As [`ArchConfig::from_hf`]; a vocabulary smaller than the tokenizer's.
+/// As [`ArchConfig::from_hf`]; a vocabulary smaller than the tokenizer's; weights that would not fit into memory.
 pub fn fresh(json: &Value, tokenizer: Arc<Tokenizer>, name: &str, options: FreshOptions) -> Result<Model> {
     let config = ArchConfig::from_hf(json)?;
     if !options.deviation.is_finite() || options.deviation <= 0.0 {
@@ -49,13 +50,17 @@ pub fn fresh(json: &Value, tokenizer: Arc<Tokenizer>, name: &str, options: Fresh
             tokenizer.vocab_size()
         )));
     }
+    let weights = config.tensors();
+    let count = |spec: &TensorSpec| spec.shape.iter().map(|size| *size as f64).product::<f64>();
+    let bytes = weights.iter().map(count).sum::<f64>() * DType::F32.size_in_bytes() as f64;
+    check_bytes("a model of this configuration", bytes)?;
     let mut random = Random::new(options.seed);
     let shrink = match options.scale_residual {
         true => 1.0 / (2.0 * config.n_layers() as f64).sqrt(),
         false => 1.0,
     };
     let mut tensors = HashMap::new();
-    for spec in config.tensors() {
+    for spec in weights {
         let count: usize = spec.shape.iter().product();
         let is_last = spec.name.ends_with("attn.o.weight") || spec.name.ends_with("mlp.down.weight");
         let values: Vec<f32> = match spec.shape.as_slice() {

@@ -1,7 +1,5 @@
 //! Greedy circuits: the fewest components that turn the metric's sign, found one at a time.
 
-use std::cmp::Ordering;
-
 use super::{Cell, Part, Session, Sweep};
 use crate::error::{Error, Result};
 use crate::frame::{Cell as Value, Column, Frame};
@@ -117,9 +115,12 @@ impl Sweep<'_> {
         let towards = -circuit.steps[0].mean().signum();
         let score = |values: &[f64]| towards * values.iter().sum::<f64>();
         let mut scored: Vec<(Part, Vec<f64>)> = left.iter().copied().zip(effects.patched).collect();
-        let best_first = |a: &(Part, Vec<f64>), b: &(Part, Vec<f64>)| {
-            score(&b.1).partial_cmp(&score(&a.1)).unwrap_or(Ordering::Equal)
+        // A score that is no number is the worst, and both zeros are one.
+        let rank = |values: &[f64]| match score(values) {
+            score if score.is_nan() => f64::NEG_INFINITY,
+            score => score + 0.0,
         };
+        let best_first = |a: &(Part, Vec<f64>), b: &(Part, Vec<f64>)| rank(&b.1).total_cmp(&rank(&a.1));
         scored.sort_by(best_first);
 
         let mut chosen = Vec::new();

@@ -9,8 +9,8 @@ use serde_json::Value;
 use tokenizers::processors::PostProcessorWrapper;
 use tokenizers::tokenizer::Tokenizer as Backend;
 
-use super::guarded;
 use super::special::{Special, around};
+use super::{growth, guarded};
 use crate::error::{Context, Error, Result};
 use crate::model::weights::bytes::FileBytes;
 
@@ -127,12 +127,16 @@ fn chat_template(files: &Files, config: Option<&Value>) -> Result<Option<String>
     })
 }
 
-/// Looks at vocabulary and merges alone, for faults that the tokenizers crate answers with a panic:
-/// a merge of two tokens that together are longer than any token.
+/// Looks for faults that the tokenizers crate answers with a panic, a merge of two tokens that together are longer than
+/// any token, or without an end: replacements that multiply.
 fn check_model(file: &FileBytes) -> Result<()> {
     #[derive(Deserialize)]
     struct Json {
         model: Option<Model>,
+        #[serde(default)]
+        normalizer: Value,
+        #[serde(default)]
+        decoder: Value,
     }
     #[derive(Deserialize)]
     struct Model {
@@ -141,6 +145,8 @@ fn check_model(file: &FileBytes) -> Result<()> {
         continuing_subword_prefix: Option<String>,
     }
     let json: Json = serde_json::from_slice(file).within(|| "no tokenizer.json")?;
+    growth::check("normalizer", &json.normalizer)?;
+    growth::check("decoder", &json.decoder)?;
     let Some(model) = json.model else { return Err(Error::new("expected a field \"model\"")) };
     let (Some(vocab), Some(merges)) = (model.vocab, model.merges) else { return Ok(()) };
     if vocab.count == 0 {

@@ -2,6 +2,7 @@
 
 pub mod chat;
 mod gguf;
+mod growth;
 mod hf;
 mod learn;
 mod save;
