@@ -63,9 +63,6 @@ pub struct Registry {
     pub types: Vec<Type>,
 }
 
-/// What Rhai brings and mora does in another way: Rhai's `sleep` cannot be interrupted.
-const REPLACED: [&str; 1] = ["sleep"];
-
 /// The room of what Rhai brings.
 pub const LANGUAGE: &str = "language";
 
@@ -86,9 +83,6 @@ impl Registry {
         }
         let language: Value = parse(Engine::new().gen_fn_metadata_to_json(true))?;
         registry.add(LANGUAGE, &language);
-        // What scripts get instead.
-        let own = |entry: &Entry| entry.room == LANGUAGE && REPLACED.contains(&entry.name.as_str());
-        registry.entries.retain(|entry| !own(entry));
         Ok(registry)
     }
 

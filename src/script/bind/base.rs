@@ -18,9 +18,6 @@ pub static ROOM: Room = Room {
 
 #[export_module(manifest)]
 mod base {
-    use std::time::{Duration, Instant};
-
-    use crate::interrupt;
     use crate::save::write_whole;
     use crate::script::bind::prelude::*;
     use crate::script::help;
@@ -88,28 +85,6 @@ mod base {
     pub fn write_text(call: NativeCallContext, path: &str, text: &str) -> ScriptResult<()> {
         let path = Context::of(&call)?.output_path(path)?;
         Ok(write_whole(&path, |file| Ok(file.write_all(text.as_bytes())?))?)
-    }
-
-    /// Waits so many seconds. Ctrl-C and `--timeout` end it sooner, and the script with it.
-    ///
-    /// Errors: a number below 0 or not finite.
-    ///
-    /// Example: `sleep(0.01)`
-    #[rhai_fn(return_raw)]
-    pub fn sleep(seconds: f64) -> ScriptResult<()> {
-        let wanted = Duration::try_from_secs_f64(seconds)
-            .map_err(|_| Error::new(format!("sleep: expected seconds, 0 or more, found {seconds}")))?;
-        let begun = Instant::now();
-        while let Some(left) = wanted.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) {
-            interrupt::check()?;
-            std::thread::sleep(left.min(Duration::from_millis(20)));
-        }
-        Ok(())
-    }
-
-    #[rhai_fn(name = "sleep", return_raw)]
-    pub fn sleep_integer(seconds: i64) -> ScriptResult<()> {
-        sleep(seconds as f64)
     }
 
     /// A number as text with so many digits behind the point, 0 to 17: `fixed(0.04567, 3)` is "0.046". What rounds to
