@@ -1,26 +1,12 @@
-//! The study's analyses against tables and models whose truth is known: what was planted is found, and where nothing
-//! differs nothing is found, at the level that is stated, in at least a thousand seeded repetitions.
+//! The study's analyses against tables whose truth is known: what was planted is found, and where nothing differs nothing is
+//! found, at the level that is stated, in at least a thousand seeded repetitions. Models are in `planted_models.rs`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 
+use common::planted::{LEVEL, check_share, counts};
 use common::script::printed;
-
-const LEVEL: f64 = 0.05;
-
-/// Fails where a count of so many repetitions is more than four standard deviations from the shares that it may have.
-fn check_share(name: &str, count: usize, of: usize, least: f64, most: f64) {
-    let n = of as f64;
-    let slack = |share: f64| 4.0 * (n * share * (1.0 - share)).sqrt();
-    let (low, high) = (n * least - slack(least), n * most + slack(most));
-    assert!((low..=high).contains(&(count as f64)), "{name}: {count} of {of}, expected {low} to {high}");
-}
-
-/// The numbers that a script prints, one a line.
-fn counts(script: &str) -> Vec<usize> {
-    printed(script).iter().map(|line| line.parse().unwrap()).collect()
-}
 
 /// Tables of six components in fifteen prompts. `effect` gives the mean of a component.
 const TABLES: &str = r#"
@@ -171,55 +157,21 @@ fn a_planted_difference_of_correlations_is_found() {
             frame(["component", "prompt", "norm"], rows)
         }
         let hits = 0; let first = 0; let others = 0;
-        for repetition in 0..200 {
-            let found = interaction::compared(norms(random, 1.0), norms(random, -1.0), #{ draws: 199, seed: repetition });
-            let beyond = found.filter(|row| row.p_family < 0.05);
+        // With 39 draws p is a multiple of 0.025.
+        for repetition in 0..1000 {
+            let found = interaction::compared(norms(random, 1.0), norms(random, -1.0), #{ draws: 39, seed: repetition });
+            let beyond = found.filter(|row| row.p_family < 0.0501);
             if beyond.filter(|row| row.from == "L0_MLP" && row.to == "L1_MLP").height > 0 { hits += 1; }
             if found.top("difference", 1)[0].to == "L1_MLP" { first += 1; }
-            others += beyond.filter(|row| row.from != "L0_MLP" || row.to != "L1_MLP").height;
+            if beyond.filter(|row| row.from != "L0_MLP" || row.to != "L1_MLP").height > 0 { others += 1; }
         }
         for count in [hits, first, others] { print(count); }
         "#,
     );
-    assert!(found[0] >= 198, "found in {} of 200", found[0]);
-    assert!(found[1] >= 198, "the largest in {} of 200", found[1]);
-    assert!(found[2] <= 10, "{} other pairs in 200 repetitions", found[2]);
-}
-
-#[test]
-fn the_only_component_that_differs_carries_the_decision() {
-    // A fine-tune of which one component alone is left.
-    let printed = printed(
-        r#"
-        import "analysis" as analysis;
-        import "effects" as effects;
-        import "study" as study;
-        let base = load_model("mora/tiny-ipd");
-        let planted = base.with_adapter(load_adapter("mora/tiny-ipd/PT2").keep("L12_MLP") * 4.0);
-        let models = [#{ name: "base", model: base }, #{ name: "planted", model: planted }];
-        let setup = analysis::begin(models, "corrected", #{});
-
-        let patched = analysis::patches(setup, "base", "planted", false);
-        let results = patched.effects["base_to_planted"];
-        let before = results.filter(|row| row.layer < 12);
-        print(before.column("delta").all(|delta| abs(delta) < 1e-5));
-        let planted = results.filter(|row| row.component == "L12_MLP");
-        // Its base value makes the whole model the base.
-        print(planted.rows().all(|row| abs(row.patched - row.source_value) < 1e-4));
-        print(patched.tested["base_to_planted"].top("mean", 1)[0].component);
-
-        let attribution = analysis::attribution(setup);
-        let changes = analysis::changes(setup, attribution, "base", ["planted"]).changes;
-        // Below it nothing has changed, and the final norm's divisor is all that can move a share.
-        let below = changes.filter(|row| row.layer < 12);
-        let largest = below.top("mean", 1)[0].mean;
-        print(abs(largest) < 0.1 * abs(changes.filter(|row| row.component == "L12_MLP")[0].mean));
-
-        let circuits = analysis::circuits(setup, "base", "planted", results, #{ members: 1, candidates: 5 });
-        print(circuits.circuits.filter(|row| row.direction == "patch_in" && row.step == 1)[0].component);
-        "#,
-    );
-    assert_eq!(printed, ["true", "true", "L12_MLP", "true", "L12_MLP"]);
+    assert!(found[0] >= 985, "found in {} of 1000", found[0]);
+    assert!(found[1] >= 995, "the largest in {} of 1000", found[1]);
+    // The planted pair is among what an exchange may reach, so that the others are tested below the level.
+    check_share("another pair", found[2], 1_000, 0.0, LEVEL);
 }
 
 #[test]
@@ -290,4 +242,182 @@ fn probes_find_a_direction_and_nothing_in_noise() {
     assert!(found[2] <= 50 + 28, "{} of 1000 in noise", found[2]);
     let share = found[3] as f64 / 60_000.0;
     assert!((0.47..0.53).contains(&share), "in noise {share} are told");
+}
+
+#[test]
+fn a_difference_of_equal_groups_is_not_beyond_shuffled_labels() {
+    let found = counts(
+        r#"
+        import "directions" as directions;
+        fn normal(random, rows, columns) {
+            let found = [];
+            for row in 0..rows {
+                let here = [];
+                for column in 0..columns { here.push(random.rand_normal()); }
+                found.push(here);
+            }
+            tensor(found)
+        }
+        /// What vectors do to six prompts: their part along what the prompts read, which is nearly the same in all.
+        fn done(vectors, read, seed) {
+            let rows = [];
+            for (delta, prompt) in read.matmul(vectors[0]).to_array() { rows.push(["vector", prompt, seed, delta]); }
+            rows
+        }
+        /// The difference of two groups of eight, beside 19 controls; the groups lie `apart` along what is read.
+        fn tried(random, apart, controls) {
+            let first = tensor([1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+            let read = normal(random, 6, 8) * 0.3 + first;
+            let a = [normal(random, 8, 8) + first * apart];
+            let b = [normal(random, 8, 8)];
+            let vectors = directions::between(a, b);
+            let chance = [];
+            for seed in 1..=19 {
+                let number = random.rand_int(0, 1000000000);
+                let made = if controls == "shuffled" { directions::shuffled(a, b, vectors, number) } else { directions::random_like(vectors, number) };
+                chance += done(made, read, seed);
+            }
+            let names = ["by", "prompt", "seed", "delta"];
+            directions::beside_controls(frame(names, done(vectors, read, 0)).drop(["seed"]), frame(names, chance), ["by"])[0]
+        }
+        let random = generator(7);
+        let shuffled = 0; let random_ones = 0; let over_prompts = 0; let hits = 0;
+        for repetition in 0..1000 {
+            let equal = tried(random, 0.0, "shuffled");
+            if equal.p_draws < 0.0501 { shuffled += 1; }
+            if equal.p_control < 0.05 { over_prompts += 1; }
+            if tried(random, 0.0, "random").p_draws < 0.0501 { random_ones += 1; }
+            if repetition < 100 && tried(random, 10.0, "random").p_draws < 0.0501 { hits += 1; }
+        }
+        for count in [shuffled, random_ones, over_prompts, hits] { print(count); }
+        "#,
+    );
+    // With 19 controls p is a multiple of 0.05.
+    check_share("shuffled labels", found[0], 1_000, LEVEL, LEVEL);
+    check_share("random vectors", found[1], 1_000, LEVEL, LEVEL);
+    // Over prompts any two vectors differ: that is no test of a vector, which is why there is one over draws.
+    assert!(found[2] > 200, "{} of 1000 over prompts", found[2]);
+    assert!(found[3] >= 99, "found in {} of 100", found[3]);
+}
+
+#[test]
+fn effects_that_differ_by_prompt_are_not_beyond_controls() {
+    let found = counts(
+        r#"
+        import "directions" as directions;
+        let random = generator(8);
+        let alarms = 0; let hits = 0;
+        for repetition in 0..1000 {
+            let real = [];
+            let chance = [];
+            for prompt in 0..15 {
+                let common = random.rand_normal();
+                real.push([0, prompt, common + random.rand_normal()]);
+                for seed in 1..=2 { chance.push([0, prompt, seed, common + random.rand_normal()]); }
+            }
+            let real = frame(["layer", "prompt", "delta"], real);
+            let chance = frame(["layer", "prompt", "seed", "delta"], chance);
+            if directions::beside_controls(real, chance, ["layer"])[0].p_control < 0.05 { alarms += 1; }
+            if repetition < 100 {
+                let more = real.with_column("delta", |row| row.delta + 3.0);
+                if directions::beside_controls(more, chance, ["layer"])[0].p_control < 0.05 { hits += 1; }
+            }
+        }
+        print(alarms);
+        print(hits);
+        "#,
+    );
+    check_share("over prompts", found[0], 1_000, LEVEL, LEVEL);
+    // d_z = 3 / √1.5 in 15 prompts.
+    assert!(found[1] == 100, "found in {} of 100", found[1]);
+}
+
+#[test]
+fn depth_and_ranks_of_noise_are_as_chance_has_them() {
+    let found = counts(
+        r#"
+        import "activations" as activations;
+        import "depth" as depth;
+        fn normals(random, n) {
+            let found = [];
+            for place in 0..n { found.push(random.rand_normal()); }
+            found
+        }
+        let random = generator(9);
+        let layers = [];
+        for place in 0..24 { layers.push(place / 2); }
+        let is_found = |test| if test.p < 0.0501 { 1 } else { 0 };
+        let centre = 0; let ranks = 0; let late = 0; let together = 0;
+        for repetition in 0..1000 {
+            let given = #{ draws: 39, seed: repetition };
+            let values = normals(random, 24);
+            let x = normals(random, 12);
+            centre += is_found.call(depth::centre(values, layers, 12, given));
+            ranks += is_found.call(activations::permuted(x, normals(random, 12), given));
+            if repetition < 100 {
+                let grown = [];
+                for (value, place) in values { grown.push(value + place * 0.5); }
+                late += is_found.call(depth::centre(grown, layers, 12, given));
+                let near = [];
+                for value in x { near.push(value + 0.2 * random.rand_normal()); }
+                together += is_found.call(activations::permuted(x, near, given));
+            }
+        }
+        for count in [centre, ranks, late, together] { print(count); }
+        "#,
+    );
+    // With 39 draws p is a multiple of 0.025.
+    check_share("depth", found[0], 1_000, LEVEL, LEVEL);
+    check_share("ranks", found[1], 1_000, LEVEL, LEVEL);
+    assert!(found[2] >= 99 && found[3] >= 99, "late in {}, ranks in {} of 100", found[2], found[3]);
+}
+
+#[test]
+fn equal_arms_of_a_training_do_not_differ() {
+    let found = counts(
+        r#"
+        import "training" as training;
+        /// Five runs of each of two arms: a measure, and how many of a hundred decisions defect.
+        fn runs(random, apart) {
+            let rows = [];
+            for arm in ["a", "b"] {
+                let more = if arm == "a" { apart } else { 0.0 };
+                for run in 0..5 {
+                    let defected = 0;
+                    for decision in 0..100 { if random.rand() < 0.5 + 0.05 * more { defected += 1; } }
+                    rows.push([arm, random.rand_normal() + more, defected, 100]);
+                }
+            }
+            frame(["arm", "x", "defected", "n"], rows)
+        }
+        /// Which of Welch's test, the exact permutation test and Fisher's reject.
+        fn rejected(runs) {
+            let over = training::over_runs(runs, [["a", "b"]], ["x"])[0];
+            let fisher = training::over_decisions(runs, [["a", "b"]], [["defected", "n"]])[0];
+            [over.p, over.p_permutation, fisher.p].map(|p| if p < 0.05 { 1 } else { 0 })
+        }
+        let random = generator(10);
+        let counts = [0, 0, 0, 0, 0, 0, 0];
+        for repetition in 0..1000 {
+            let equal = runs(random, 0.0);
+            let x = equal.column("x");
+            let kept = training::kept(x.extract(0, 5), x.extract(5, 5), -10.0);
+            if kept.low > 1.0 || kept.high < 1.0 { counts[6] += 1; }
+            for (one, place) in rejected(equal) { counts[place] += one; }
+            if repetition < 100 { for (one, place) in rejected(runs(random, 6.0)) { counts[3 + place] += one; } }
+        }
+        for count in counts { print(count); }
+        "#,
+    );
+    // Welch's degrees of freedom are an approximation, on the safe side where variances are equal.
+    check_share("Welch", found[0], 1_000, 0.04, LEVEL);
+    // Of the 252 divisions of ten runs, 12 have a p below 0.05.
+    check_share("permutation", found[1], 1_000, 12.0 / 252.0, 12.0 / 252.0);
+    // Exact for counts, so that its level is not quite reached.
+    check_share("Fisher", found[2], 1_000, 0.03, LEVEL);
+    for (place, hits) in found[3..6].iter().enumerate() {
+        assert!(*hits >= 99, "test {place} finds it in {hits} of 100");
+    }
+    // An interval at 95 %.
+    check_share("all is kept", found[6], 1_000, LEVEL, LEVEL);
 }

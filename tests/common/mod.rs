@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::print_stderr, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod golden;
+pub mod planted;
 pub mod script;
 pub mod words;
 

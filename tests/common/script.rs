@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use mora::script::Output;
@@ -29,8 +30,13 @@ impl Output for Capture {
 
 /// Runs `text` under the name `test.rhai`, in an output folder of its own.
 pub fn run(text: &str) -> Ran {
-    let text = text.to_owned();
-    std::thread::Builder::new().stack_size(STACK).spawn(|| run_here(text)).unwrap().join().unwrap()
+    run_in(tempfile::tempdir().unwrap().path(), text)
+}
+
+/// The same in an output folder that stays.
+pub fn run_in(folder: &Path, text: &str) -> Ran {
+    let (folder, text) = (folder.to_owned(), text.to_owned());
+    std::thread::Builder::new().stack_size(STACK).spawn(|| run_here(folder, text)).unwrap().join().unwrap()
 }
 
 /// What `text` prints, where it does not fail.
@@ -45,14 +51,13 @@ pub fn error(text: &str) -> String {
     run(text).error.expect("the script did not fail")
 }
 
-fn run_here(text: String) -> Ran {
+fn run_here(folder: PathBuf, text: String) -> Ran {
     let script = Script { name: "test".to_owned(), source: "test.rhai".to_owned(), text, folder: None };
-    let folder = tempfile::tempdir().unwrap();
     let capture = Capture::default();
     let options = Options {
         output: Box::new(capture.clone()),
         settings: BTreeMap::new(),
-        folder: Some(folder.path().to_owned()),
+        folder: Some(folder),
         seed: 0,
         device: candle_core::Device::Cpu,
         dtype: candle_core::DType::F32,
