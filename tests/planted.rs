@@ -376,7 +376,7 @@ fn depth_and_ranks_of_noise_are_as_chance_has_them() {
 fn equal_arms_of_a_training_do_not_differ() {
     let found = counts(
         r#"
-        import "training" as training;
+        import "arms" as arms;
         /// Five runs of each of two arms: a measure, and how many of a hundred decisions defect.
         fn runs(random, apart) {
             let rows = [];
@@ -392,8 +392,8 @@ fn equal_arms_of_a_training_do_not_differ() {
         }
         /// Which of Welch's test, the exact permutation test and Fisher's reject.
         fn rejected(runs) {
-            let over = training::over_runs(runs, [["a", "b"]], ["x"])[0];
-            let fisher = training::over_decisions(runs, [["a", "b"]], [["defected", "n"]])[0];
+            let over = arms::over_runs(runs, [["a", "b"]], ["x"])[0];
+            let fisher = arms::over_decisions(runs, [["a", "b"]], [["defected", "n"]])[0];
             [over.p, over.p_permutation, fisher.p].map(|p| if p < 0.05 { 1 } else { 0 })
         }
         let random = generator(10);
@@ -401,7 +401,7 @@ fn equal_arms_of_a_training_do_not_differ() {
         for repetition in 0..1000 {
             let equal = runs(random, 0.0);
             let x = equal.column("x");
-            let kept = training::kept(x.extract(0, 5), x.extract(5, 5), -10.0);
+            let kept = arms::kept(x.extract(0, 5), x.extract(5, 5), -10.0);
             if kept.low > 1.0 || kept.high < 1.0 { counts[6] += 1; }
             for (one, place) in rejected(equal) { counts[place] += one; }
             if repetition < 100 { for (one, place) in rejected(runs(random, 6.0)) { counts[3 + place] += one; } }

@@ -59,7 +59,14 @@ fn a_transplant_of_the_only_part_that_differs_moves_the_decision_and_no_other_pa
         "#,
     );
     let adapters = made.path().display().to_string();
-    let settings = [("adapters", adapters.as_str()), ("a", "a"), ("b", "b"), ("third", "third"), ("every", "12"), ("draws", "1")];
+    let settings = [
+        ("adapters", adapters.as_str()),
+        ("a", "a"),
+        ("b", "b"),
+        ("third", "third"),
+        ("every", "12"),
+        ("draws", "1"),
+    ];
     let found = study("transplant", &settings);
     let rows = |table: &str, closure: &str| of_rows(found.path(), table, closure);
 
@@ -69,21 +76,38 @@ fn a_transplant_of_the_only_part_that_differs_moves_the_decision_and_no_other_pa
         r#"|row| if row.arm in ["transplanted", "part of third"] && row.component != "L12_MLP" { row.mean == 0.0 && row.p == () } else { () }"#,
     );
     assert_eq!(others, vec!["true"; 20]);
-    let significant = rows("transplant_tested.csv", r#"|row| if row.arm == "transplanted" && row.p_holm != () && row.p_holm < 0.05 { row.component } else { () }"#);
+    let significant = rows(
+        "transplant_tested.csv",
+        r#"|row| if row.arm == "transplanted" && row.p_holm != () && row.p_holm < 0.05 { row.component } else { () }"#,
+    );
     assert_eq!(significant, ["L12_MLP", "L12_MLP"]);
 
     // With that layer the target is the source, in its mean and in whatever order layers are moved; without it, itself.
-    let decisions = |closure: &str| -> Vec<f64> { rows("transplant_together.csv", closure).iter().map(|line| line.parse().unwrap()).collect() };
-    let of_way = |way: &str, holds: &str| decisions(&format!(r#"|row| if row.way == "{way}" && row.from != "random" && {holds} {{ row.decision }} else {{ () }}"#));
-    let with = r#"(row.order == "from below" && row.layers > 12 || row.order == "from above" && row.layers > 13)"#;
-    let without = r#"!(row.order == "from below" && row.layers > 12 || row.order == "from above" && row.layers > 13)"#;
+    let decisions = |closure: &str| -> Vec<f64> {
+        rows("transplant_together.csv", closure).iter().map(|line| line.parse().unwrap()).collect()
+    };
+    let of_way = |way: &str, holds: &str| {
+        decisions(&format!(
+            r#"|row| if row.way == "{way}" && row.from != "random" && {holds} {{ row.decision }} else {{ () }}"#
+        ))
+    };
+    let with =
+        r#"(row.order == "from below" && row.layers > 12 || row.order == "from above" && row.layers > 13)"#;
+    let without =
+        r#"!(row.order == "from below" && row.layers > 12 || row.order == "from above" && row.layers > 13)"#;
     let (a, b) = (of_way("a → b", with), of_way("a → b", without));
     assert!(!a.is_empty() && a.iter().chain(&of_way("b → a", without)).all(|value| *value == a[0]), "{a:?}");
     assert!(!b.is_empty() && b.iter().chain(&of_way("b → a", with)).all(|value| *value == b[0]), "{b:?}");
-    let moved = rows("transplant_tested.csv", r#"|row| if row.arm == "transplanted" && row.component == "L12_MLP" { row.mean } else { () }"#);
+    let moved = rows(
+        "transplant_tested.csv",
+        r#"|row| if row.arm == "transplanted" && row.component == "L12_MLP" { row.mean } else { () }"#,
+    );
     let moved: Vec<f64> = moved.iter().map(|line| line.parse().unwrap()).collect();
     // Means of fifteen numbers of size 3, in float32.
-    assert!((moved[0] - (a[0] - b[0])).abs() < 1e-5 && (moved[1] - (b[0] - a[0])).abs() < 1e-5, "{moved:?} {a:?} {b:?}");
+    assert!(
+        (moved[0] - (a[0] - b[0])).abs() < 1e-5 && (moved[1] - (b[0] - a[0])).abs() < 1e-5,
+        "{moved:?} {a:?} {b:?}"
+    );
 }
 
 #[test]
@@ -94,18 +118,32 @@ fn alignment_search_finds_where_the_planted_variable_is_and_nothing_elsewhere() 
     // L1H0 reads it at the other's move, and from then on it is at the last position, along one direction each.
     let here = r#"[row.layer, row.position] in [[0, "move"], [1, "last"], [2, "last"]]"#;
 
-    let learnt = rows("das_accuracy.csv", &format!(r#"|row| if row.how == "learnt" {{ row.accuracy == (if {here} {{ 1.0 }} else {{ 0.0 }}) }} else {{ () }}"#));
+    let learnt = rows(
+        "das_accuracy.csv",
+        &format!(
+            r#"|row| if row.how == "learnt" {{ row.accuracy == (if {here} {{ 1.0 }} else {{ 0.0 }}) }} else {{ () }}"#
+        ),
+    );
     assert_eq!(learnt, vec!["true"; 6]);
     // Elsewhere not a hundredth of the way.
-    let moved = rows("das_accuracy.csv", &format!(r#"|row| if row.how == "learnt" && !({here}) {{ abs(row.moved) < 0.01 }} else {{ () }}"#));
+    let moved = rows(
+        "das_accuracy.csv",
+        &format!(r#"|row| if row.how == "learnt" && !({here}) {{ abs(row.moved) < 0.01 }} else {{ () }}"#),
+    );
     assert_eq!(moved, vec!["true"; 3]);
     // To turn a decision a direction must lie by its half (in squares) along the planted one; a random one has 1/32.
     let random = rows("das_accuracy.csv", r#"|row| if row.how == "random" { row.accuracy } else { () }"#);
     assert_eq!(random, vec!["0.0"; 6]);
-    let tested = rows("das_tested.csv", &format!(r#"|row| if {here} {{ row.p_holm < 0.05 && row.p_draws < 0.0501 && row.mean > 0.9 }} else {{ () }}"#));
+    let tested = rows(
+        "das_tested.csv",
+        &format!(
+            r#"|row| if {here} {{ row.p_holm < 0.05 && row.p_draws < 0.0501 && row.mean > 0.9 }} else {{ () }}"#
+        ),
+    );
     assert_eq!(tested, vec!["true"; 3]);
     // The mean difference is the planted direction; a part of 0.95 goes 0.95² = 0.9 of the way.
-    let overlap = rows("das_overlap.csv", &format!(r#"|row| if {here} {{ row.overlap > 0.95 }} else {{ () }}"#));
+    let overlap =
+        rows("das_overlap.csv", &format!(r#"|row| if {here} {{ row.overlap > 0.95 }} else {{ () }}"#));
     assert_eq!(overlap, vec!["true"; 3]);
     let spared = rows("das_own_move.csv", "|row| row.mean_kept");
     assert_eq!(spared, vec!["1.0"; 6]);
@@ -161,8 +199,9 @@ fn alignment_search_learns_what_is_read_and_not_what_changes_most() {
         let turns = 0;
         for draw in 0..200 {{
             let basis = subspace::random(1, planted.d_model, random);
-            shares.push(describe(subspace::judged(planted, held, 1, "last", basis).map(|one| one.moved)).mean);
-            turns += turned(planted, held, basis);
+            let judged = subspace::judged(planted, held, 1, "last", basis);
+            shares.push(describe(judged.map(|one| one.moved)).mean);
+            turns += judged.filter(|one| one.turned > 0.5).len();
         }}
         print(describe(shares).mean);
         print(describe(shares).standard_error);
@@ -170,7 +209,12 @@ fn alignment_search_learns_what_is_read_and_not_what_changes_most() {
         "#
     ));
     assert!(found[0] > 2.0, "the own move changes {} times as much", found[0]);
-    assert!(found[1] > 0.95 && found[2] < 0.3, "{} along what is read, {} along what is copied", found[1], found[2]);
+    assert!(
+        found[1] > 0.95 && found[2] < 0.3,
+        "{} along what is read, {} along what is copied",
+        found[1],
+        found[2]
+    );
     assert_eq!(&found[3..5], [1.0, 0.0]);
     // A direction with the cosine c goes c² of the way.
     assert!((found[5] - 1.0 / WIDTH).abs() < 4.0 * found[6], "random directions go {} of the way", found[5]);
@@ -231,11 +275,17 @@ fn a_difference_of_means_is_the_planted_direction_and_steers_as_arithmetic_says(
         }
         print(farthest);
 
+        // A whole step turns the decisions to cooperate; one along what nothing reads is three times as long and turns none.
+        let turned = |vectors, strength| {
+            let found = steering::steered(planted, tested, vectors, decision, #{ layers: [1], strengths: [strength] });
+            found.filter(|row| row.value * row.baseline < 0.0).height
+        };
+        for count in [turned.call(theirs, 1.0), turned.call(theirs, -1.0), turned.call(ours, 1.0), turned.call(ours, -1.0)] { print(count); }
+
         // Steps so small that the norm is a constant: how far a random vector of the same length goes, in the vector's own steps.
         let change = |vectors| describe(steering::steered(planted, tested, vectors, decision, #{ layers: [1], strengths: [0.05] }).column("delta")).mean;
         let real = change.call(theirs);
         print(real);
-        print(change.call(ours) / real);
         let shares = [];
         for draw in 0..200 { shares.push(change.call(steering::random_like(theirs, draw)) / real); }
         print(describe(shares).mean);
@@ -249,28 +299,45 @@ fn a_difference_of_means_is_the_planted_direction_and_steers_as_arithmetic_says(
     assert!(found[4] < 1e-3, "before L1H0 there is {} of the difference", found[4]);
     // Logits of size 3 in float32.
     assert!(found[5] < 1e-5, "{} from the arithmetic", found[5]);
-    assert!(found[6] > 0.0, "the planted sign: {}", found[6]);
-    // Three times as long, and along what nothing reads.
-    assert!(found[7].abs() < 0.05, "the own move's direction does {} of it", found[7]);
+    // Nine of the fifteen prompts tell that the other cooperated, six that they defected.
+    assert_eq!(&found[6..10], [9.0, 6.0, 0.0, 0.0]);
+    assert!(found[10] > 0.0, "the planted sign: {}", found[10]);
     // Cosines of random directions: mean 0 and mean square 1/32, in 200 draws, whose squares spread as χ² of 1; and what else
     // is read (the unembedding's noise, of 0.1, and the norm) adds less than a fifth.
     let slack = 4.0 / (200.0 * WIDTH).sqrt();
-    assert!(found[8].abs() < slack, "random vectors do {} of it on average", found[8]);
+    assert!(found[11].abs() < slack, "random vectors do {} of it on average", found[11]);
     let spread = 4.0 * (2.0_f64 / 200.0).sqrt();
-    assert!((1.0 - spread..1.2 * (1.0 + spread)).contains(&(found[9] * WIDTH)), "their mean square is {} / 32", found[9] * WIDTH);
-    assert!(found[10] < 0.75, "one does {} of it", found[10]);
+    assert!(
+        (1.0 - spread..1.2 * (1.0 + spread)).contains(&(found[12] * WIDTH)),
+        "their mean square is {} / 32",
+        found[12] * WIDTH
+    );
+    assert!(found[13] < 0.75, "one does {} of it", found[13]);
 }
 
 #[test]
 fn steering_by_the_other_s_move_is_beyond_every_random_vector_where_it_is_planted() {
     let settings = [
-        ("agent", "planted"), ("contrast", "states"), ("first", "CD"), ("second", "CC"), ("strengths", "1.0"), ("seeds", "19"),
+        ("agent", "planted"),
+        ("contrast", "states"),
+        ("first", "CD"),
+        ("second", "CC"),
+        ("strengths", "1.0"),
+        ("seeds", "19"),
     ];
     let found = study_of_the_model("steering", &settings);
-    let layers = of_rows(found.path(), "steering_tested.csv", "|row| [row.layer, row.mean > 1.0, row.p_draws < 0.0501, row.p_holm < 0.05 && row.p_control_holm < 0.05]");
+    let layers = of_rows(
+        found.path(),
+        "steering_tested.csv",
+        "|row| [row.layer, row.mean > 1.0, row.p_draws < 0.0501, row.p_holm < 0.05 && row.p_control_holm < 0.05]",
+    );
     assert_eq!(layers[1..], ["[1, true, true, true]", "[2, true, true, true]"]);
     // Before L1H0 the last position knows no move: there is no vector.
-    let before = of_rows(found.path(), "steering_tested.csv", "|row| if row.layer == 0 { abs(row.mean) < 0.0001 } else { () }");
+    let before = of_rows(
+        found.path(),
+        "steering_tested.csv",
+        "|row| if row.layer == 0 { abs(row.mean) < 0.0001 } else { () }",
+    );
     assert_eq!(before, ["true"]);
 }
 
@@ -278,7 +345,10 @@ fn steering_by_the_other_s_move_is_beyond_every_random_vector_where_it_is_plante
 fn masking_what_the_planted_head_looks_at_takes_the_decision_and_nothing_else_does() {
     let found = study_of_the_model("attention_intervention", &[("agents", "planted"), ("seeds", "1")]);
     let rows = |table: &str, closure: &str| of_rows(found.path(), table, closure);
-    let size = rows("attention_interventions.csv", "|row| if row.layer < 0 && row.seed == 0 && row.condition == \"payoff\" { abs(row.baseline) } else { () }");
+    let size = rows(
+        "attention_interventions.csv",
+        "|row| if row.layer < 0 && row.seed == 0 && row.condition == \"payoff\" { abs(row.baseline) } else { () }",
+    );
     let size = size.iter().map(|line| line.parse::<f64>().unwrap()).sum::<f64>() / size.len() as f64;
     // Against the own decision by all of it: what is left is what the base decides, a few hundredths.
     let shares = |table: &str, column: &str, is_of: &str| -> Vec<f64> {
@@ -292,13 +362,19 @@ fn masking_what_the_planted_head_looks_at_takes_the_decision_and_nothing_else_do
     assert!(rest.len() == 3 && rest.iter().all(|share| share.abs() < 0.02), "{rest:?}");
     let random = shares("attention_interventions_tested.csv", "max_control_size", "true");
     assert!(random.len() == 5 && random.iter().all(|share| share.abs() < 0.05), "{random:?}");
-    let beyond = rows("attention_interventions_tested.csv", &format!("|row| if {moves} {{ row.against_p_holm < 0.001 && row.against_p_control_holm < 0.001 }} else {{ () }}"));
+    let beyond = rows(
+        "attention_interventions_tested.csv",
+        &format!(
+            "|row| if {moves} {{ row.against_p_holm < 0.001 && row.against_p_control_holm < 0.001 }} else {{ () }}"
+        ),
+    );
     assert_eq!(beyond, ["true", "true"]);
 
     // In the planted head's layer alone.
     let here = shares("attention_interventions_layers.csv", "mean", &format!("{moves} && row.layer == 1"));
     assert!(here.len() == 2 && here.iter().all(|share| (share - 1.0).abs() < 0.05), "{here:?}");
-    let elsewhere = shares("attention_interventions_layers.csv", "mean", &format!("!({moves} && row.layer == 1)"));
+    let elsewhere =
+        shares("attention_interventions_layers.csv", "mean", &format!("!({moves} && row.layer == 1)"));
     assert!(elsewhere.len() == 10 && elsewhere.iter().all(|share| share.abs() < 0.02), "{elsewhere:?}");
 }
 

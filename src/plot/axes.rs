@@ -12,7 +12,7 @@ pub(super) const TITLE_SIZE: f64 = 15.0;
 pub(super) const CAPTION_SIZE: f64 = 12.0;
 /// Between the data's labels and the caption.
 const CAPTION_GAP: f64 = 10.0;
-const LINE_HEIGHT: f64 = 1.3;
+pub(super) const LINE_HEIGHT: f64 = 1.3;
 /// Between a tick's label and the data.
 const TICK_GAP: f64 = 7.0;
 const TICK_MARK: f64 = 4.0;
@@ -132,8 +132,15 @@ pub(super) fn draw_frame(scene: &mut Scene, frame: Frame) -> Plot {
         0 => 0.0,
         lines => lines as f64 * title_size * LINE_HEIGHT + 7.0,
     };
-    let x_label_height = if x.label.is_some() { LABEL_SIZE * LINE_HEIGHT + 5.0 } else { 0.0 };
-    let y_label_width = if y.label.is_some() { LABEL_SIZE * LINE_HEIGHT + 4.0 } else { 0.0 };
+    let label_lines = |label: &Option<String>, room: f64| {
+        label.as_ref().map_or_else(Vec::new, |label| text::label_lines(label, LABEL_SIZE, room))
+    };
+    let (x_label, y_label) = (label_lines(&x.label, area.width()), label_lines(&y.label, area.height()));
+    let thick = |lines: &[String], gap: f64| match lines.len() {
+        0 => 0.0,
+        lines => lines as f64 * LABEL_SIZE * LINE_HEIGHT + gap,
+    };
+    let (x_label_height, y_label_width) = (thick(&x_label, 5.0), thick(&y_label, 4.0));
 
     let legend = Legend::fit(legend, area.width());
     let top = area.top + title_height + legend.height() + 4.0;
@@ -165,19 +172,18 @@ pub(super) fn draw_frame(scene: &mut Scene, frame: Frame) -> Plot {
     legend.draw(scene, &Rect { top: area.top + title_height, ..area }, &plot.area);
     draw_x(scene, &plot, &x, &x_ticks, &below);
     draw_y(scene, &plot, &y, &y_ticks.values, &y_texts);
-    if let Some(label) = &x.label {
+    for (line, label) in x_label.iter().rev().enumerate() {
         let font = Font { align: Align::Middle, hang: Hang::Baseline, ..font(LABEL_SIZE) };
-        let label = text::elide(label, LABEL_SIZE, false, area.width());
-        let half = text::width(&label, LABEL_SIZE, false) / 2.0;
+        let half = text::width(label, LABEL_SIZE, false) / 2.0;
         let center = plot.area.center().0.clamp(area.left + half, (area.right - half).max(area.left + half));
-        scene.text((center, area.bottom - DESCENT * LABEL_SIZE), label, font);
+        let up = line as f64 * LABEL_SIZE * LINE_HEIGHT + DESCENT * LABEL_SIZE;
+        scene.text((center, area.bottom - up), label, font);
     }
-    if let Some(label) = &y.label {
+    for (line, label) in y_label.iter().enumerate() {
         let font = Font { align: Align::Middle, hang: Hang::Top, upwards: true, ..font(LABEL_SIZE) };
-        let label = text::elide(label, LABEL_SIZE, false, area.height());
-        let half = text::width(&label, LABEL_SIZE, false) / 2.0;
+        let half = text::width(label, LABEL_SIZE, false) / 2.0;
         let center = plot.area.center().1.clamp(area.top + half, (area.bottom - half).max(area.top + half));
-        scene.text((area.left, center), label, font);
+        scene.text((area.left + line as f64 * LABEL_SIZE * LINE_HEIGHT, center), label, font);
     }
     plot
 }

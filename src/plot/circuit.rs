@@ -179,12 +179,18 @@ impl Circuit {
     pub(super) fn draw(&self, scene: &mut Scene, panel: Panel) {
         let layout = Layout::of(self);
         let range = panel.range.or_else(|| self.range());
-        let colors = ColorBar::new(ColorScale::Diverging, self.limits, range, self.value_label.as_deref());
+        let colors = ColorBar::new(
+            ColorScale::Diverging,
+            self.limits,
+            range,
+            self.value_label.as_deref(),
+            panel.area.height(),
+        );
         let x = Axis::roomy_slots(&layout.columns, MARGIN, MARGIN);
         let y = Axis::roomy_slots(&layout.rows, layout.above, MARGIN);
         let frame = Frame { right: colors.width(), ..panel.frame(self.legend(), x, y) };
         let plot = draw_frame(scene, frame);
-        colors.draw(scene, &plot.area, panel.area.height());
+        colors.draw(scene, &plot.area);
 
         let places: Vec<Point> = layout.places.iter().map(|place| plot.at(*place)).collect();
         self.draw_lattice(scene, &plot, &layout);

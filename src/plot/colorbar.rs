@@ -1,6 +1,6 @@
 //! The bar beside the data that says which colour stands for which value.
 
-use super::axes::{LABEL_SIZE, TICK_SIZE, font};
+use super::axes::{LABEL_SIZE, LINE_HEIGHT, TICK_SIZE, font};
 use super::palette::{ColorScale, SOFT_INK};
 use super::scene::{Align, Color, Font, Hang, Rect, Scene};
 use super::text;
@@ -13,13 +13,14 @@ const GAP: f64 = 16.0;
 const TEXT_GAP: f64 = 7.0;
 
 /// A colour scale over values, with its ticks.
-pub(super) struct ColorBar<'a> {
+pub(super) struct ColorBar {
     scale: ColorScale,
     low: f64,
     high: f64,
     ticks: Vec<f64>,
     texts: Vec<String>,
-    label: Option<&'a str>,
+    /// The lines of its label.
+    label: Vec<String>,
 }
 
 /// Refuses limits that are no range.
@@ -32,14 +33,15 @@ pub(super) fn check_limits(limits: Option<(f64, f64)>) -> Result<()> {
     }
 }
 
-impl<'a> ColorBar<'a> {
+impl ColorBar {
     /// The colours for these limits, else for the range of the values: from end to end, or for a diverging
-    /// scale equally far on both sides of zero.
+    /// scale equally far on both sides of zero. `height` is that of the figure.
     pub fn new(
         scale: ColorScale,
         limits: Option<(f64, f64)>,
         range: Option<(f64, f64)>,
-        label: Option<&'a str>,
+        label: Option<&str>,
+        height: f64,
     ) -> Self {
         let (low, high) = limits.unwrap_or_else(|| {
             let (low, high) = range.unwrap_or((0.0, 1.0));
@@ -52,12 +54,16 @@ impl<'a> ColorBar<'a> {
             }
         });
         let ticks = ticks::ticks((low, high), 6, false);
+        let label = label.map_or_else(Vec::new, |label| text::label_lines(label, LABEL_SIZE, height));
         Self { scale, low, high, texts: ticks::labels(&ticks), ticks, label }
     }
 
     /// The room it takes right of the data.
     pub fn width(&self) -> f64 {
-        let label = if self.label.is_some() { LABEL_SIZE * 1.3 + 6.0 } else { 0.0 };
+        let label = match self.label.len() {
+            0 => 0.0,
+            lines => lines as f64 * LABEL_SIZE * LINE_HEIGHT + 6.0,
+        };
         GAP + WIDTH + TEXT_GAP + 1.0 + text::widest(&self.texts, TICK_SIZE) + label
     }
 
@@ -70,8 +76,8 @@ impl<'a> ColorBar<'a> {
         (value - self.low) / (self.high - self.low)
     }
 
-    /// Draws it right of the data, in a figure of this height.
-    pub fn draw(&self, scene: &mut Scene, data: &Rect, height: f64) {
+    /// Draws it right of the data.
+    pub fn draw(&self, scene: &mut Scene, data: &Rect) {
         const STRIPS: usize = 96;
         let left = data.right + GAP;
         let bar = Rect::new(left, data.top, left + WIDTH, data.bottom);
@@ -89,12 +95,11 @@ impl<'a> ColorBar<'a> {
             scene.text((bar.right + TEXT_GAP, y), label.as_str(), font(TICK_SIZE));
         }
         scene.outline(bar, 0.6, SOFT_INK);
-        if let Some(label) = self.label {
+        let numbers = text::widest(&self.texts, TICK_SIZE);
+        for (line, label) in self.label.iter().enumerate() {
             let font = Font { align: Align::Middle, hang: Hang::Baseline, upwards: true, ..font(LABEL_SIZE) };
-            let label = text::elide(label, LABEL_SIZE, false, height);
-            let numbers = text::widest(&self.texts, TICK_SIZE);
             let beside = bar.right + TEXT_GAP + numbers + 8.0 + text::CAPITAL * LABEL_SIZE;
-            scene.text((beside, bar.center().1), label, font);
+            scene.text((beside + line as f64 * LABEL_SIZE * LINE_HEIGHT, bar.center().1), label, font);
         }
     }
 }

@@ -84,12 +84,13 @@ impl HeatMap {
 
     pub(super) fn draw(&self, scene: &mut Scene, panel: Panel) {
         let range = panel.range.or_else(|| self.range());
-        let colors = ColorBar::new(self.scale, self.limits, range, self.value_label.as_deref());
+        let colors =
+            ColorBar::new(self.scale, self.limits, range, self.value_label.as_deref(), panel.area.height());
         let (x, y) = (Axis::slots(&self.column_labels), Axis::slots(&self.row_labels));
         let frame = Frame { right: colors.width(), ..panel.frame(Vec::new(), x, y) };
         let plot = draw_frame(scene, frame);
         self.draw_cells(scene, &plot, &colors);
-        colors.draw(scene, &plot.area, panel.area.height());
+        colors.draw(scene, &plot.area);
     }
 
     fn draw_cells(&self, scene: &mut Scene, plot: &Plot, colors: &ColorBar) {

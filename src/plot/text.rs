@@ -80,6 +80,16 @@ pub(super) fn wrap(text: &str, size: f64, bold: bool, room: f64) -> Vec<String> 
     lines.iter().map(|line| elide(line, size, bold, room)).collect()
 }
 
+/// A label along an axis of length `room`: in two lines where one is too short, and cut where these are.
+pub(super) fn label_lines(label: &str, size: f64, room: f64) -> Vec<String> {
+    let mut lines = wrap(label, size, false, room);
+    if lines.len() > 2 {
+        let rest = lines.split_off(1).join(" ");
+        lines.push(elide(&rest, size, false, room));
+    }
+    lines
+}
+
 /// Text on one line: control characters, as in tokens, are written out.
 pub(super) fn plain(text: &str) -> String {
     text.chars()

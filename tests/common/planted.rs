@@ -80,5 +80,7 @@ pub fn study_of_the_model(name: &str, settings: &[(&str, &str)]) -> TempDir {
 /// What a closure of a row, in Rhai, says of the rows of a table: `table` is a frame of the CSV file.
 pub fn of_rows(folder: &Path, table: &str, closure: &str) -> Vec<String> {
     let path = folder.join(table).display().to_string();
-    printed(&format!("let say = {closure};\nfor row in read_frame(\"{path}\").rows() {{ let said = say.call(row); if said != () {{ print(said); }} }}"))
+    printed(&format!(
+        "let say = {closure};\nfor row in read_frame(\"{path}\").rows() {{ let said = say.call(row); if said != () {{ print(said); }} }}"
+    ))
 }
