@@ -17,8 +17,7 @@ pub mod continuing {
     use crate::script::bind::prelude::*;
     use crate::script::bind::prompt::Prompts;
 
-    /// A language model.
-    pub type Model = crate::model::Model;
+    type Model = crate::model::Model;
 
     /// Continues prompts and gives the new text of each.
     ///

@@ -80,8 +80,7 @@ mod metrics {
     pub type Model = crate::model::Model;
     /// A table.
     pub type Frame = crate::frame::Frame;
-    /// A tensor.
-    pub type Tensor = crate::tensor::NamedTensor;
+    type Tensor = crate::tensor::NamedTensor;
 
     /// logit(plus) − logit(minus) of two single tokens.
     pub fn logit_diff(plus: &str, minus: &str) -> Metric {
@@ -170,14 +169,10 @@ mod analyses {
     use crate::script::bind::prelude::*;
     use crate::script::bind::prompt::Prompts;
 
-    /// What is measured after a prompt.
-    pub type Metric = crate::interp::metric::Metric;
-    /// A language model.
-    pub type Model = crate::model::Model;
-    /// A table.
-    pub type Frame = crate::frame::Frame;
-    /// A tensor.
-    pub type Tensor = crate::tensor::NamedTensor;
+    type Metric = crate::interp::metric::Metric;
+    type Model = crate::model::Model;
+    type Frame = crate::frame::Frame;
+    type Tensor = crate::tensor::NamedTensor;
 
     /// Which component wrote how much of a logit difference: exact direct logit attribution, with the final
     /// norm's divisor frozen and post-norms folded in. A frame with `prompt`, the prompts' own fields,

@@ -10,8 +10,7 @@ pub mod interventions {
 
     /// An intervention, to be put on sites by `run_with_hooks` and `measure`.
     pub type Hook = crate::script::bind::hooks::Hook;
-    /// A tensor.
-    pub type Tensor = crate::tensor::NamedTensor;
+    type Tensor = crate::tensor::NamedTensor;
 
     /// Zeros in the place of a value.
     ///

@@ -32,8 +32,7 @@ mod models {
 
     /// A language model.
     pub type Model = crate::model::Model;
-    /// Changes of a base's weights.
-    pub type Adapter = crate::lora::Adapter;
+    type Adapter = crate::lora::Adapter;
 
     /// The model with an adapter beside its weights, in place of the one it carries. The weights are shared,
     /// so it costs the adapter's memory alone; the adapter is computed in float32.

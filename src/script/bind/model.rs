@@ -170,8 +170,7 @@ mod tokens {
     use crate::model::tokenizer::Message;
     use crate::script::bind::prelude::*;
 
-    /// A language model.
-    pub type Model = crate::model::Model;
+    type Model = crate::model::Model;
     /// A table.
     pub type Frame = crate::frame::Frame;
 
@@ -265,8 +264,7 @@ mod run {
     use crate::script::bind::prelude::*;
     use crate::script::bind::prompt::Prompts;
 
-    /// A language model.
-    pub type Model = crate::model::Model;
+    type Model = crate::model::Model;
     /// A tensor.
     pub type Tensor = crate::tensor::NamedTensor;
     /// What sites held during a run.

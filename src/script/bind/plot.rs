@@ -212,8 +212,7 @@ mod charts {
 mod figures {
     use crate::script::bind::prelude::*;
 
-    /// A picture of numbers.
-    pub type Figure = crate::plot::Figure;
+    type Figure = crate::plot::Figure;
 
     /// Saves a figure to a file in the output folder: `.svg`, or `.png` at two pixels to the logical one.
     #[rhai_fn(name = "save", return_raw)]

@@ -18,8 +18,7 @@ pub mod fresh_models {
     use crate::script::bind::prelude::*;
     use crate::train::fresh::{FreshOptions, fresh};
 
-    /// A language model.
-    pub type Model = crate::model::Model;
+    type Model = crate::model::Model;
     /// A tokenizer without a model.
     pub type Tokenizer = super::TokenizerValue;
 

@@ -17,8 +17,7 @@ pub mod logs {
     use crate::script::bind::train::changed;
     use crate::train::log::TrainingLog as Core;
 
-    /// A table.
-    pub type Frame = crate::frame::Frame;
+    type Frame = crate::frame::Frame;
     /// The log of a training: a table that grows. Copies share it.
     pub type TrainingLog = super::LogValue;
 

@@ -21,8 +21,7 @@ pub mod ppos {
     use crate::script::bind::train::{changed, examples, map, options, state_from_json, state_to_json};
     use crate::train::ppo::Ppo as Core;
 
-    /// Something to train.
-    pub type Trainable = crate::train::Trainable;
+    type Trainable = crate::train::Trainable;
     /// Takes PPO steps. Copies share its state.
     pub type Ppo = super::PpoValue;
 
@@ -124,8 +123,7 @@ pub mod grpos {
     use crate::script::bind::train::{changed, examples, map, options, state_from_json, state_to_json};
     use crate::train::grpo::Grpo as Core;
 
-    /// Something to train.
-    pub type Trainable = crate::train::Trainable;
+    type Trainable = crate::train::Trainable;
     /// Takes GRPO steps. Copies share its state.
     pub type Grpo = super::GrpoValue;
 

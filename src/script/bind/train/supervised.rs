@@ -25,8 +25,7 @@ pub mod trainers {
     use crate::tensor::NamedTensor;
     use crate::train::trainer::{Stepped, Trainer as Core};
 
-    /// Something to train.
-    pub type Trainable = crate::train::Trainable;
+    type Trainable = crate::train::Trainable;
     /// Takes supervised steps. Copies share its state.
     pub type Trainer = super::TrainerValue;
 
