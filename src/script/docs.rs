@@ -53,7 +53,7 @@ pub fn options(doc: &str) -> Vec<OptionDoc> {
         while let Some(Named { name, given, end, .. }) = next {
             next = next_option(text, end);
             let until = next.as_ref().map_or(text.len(), |next| next.start);
-            let (kind, default) = split_last(given);
+            let (kind, default) = split_type(given);
             found.push(OptionDoc {
                 name: name.to_owned(),
                 kind: kind.to_owned(),
@@ -140,9 +140,9 @@ fn closing(text: &str) -> Option<usize> {
     outside(text).find(|(_, c, depth)| *c == ')' && *depth == 0).map(|(at, ..)| at)
 }
 
-/// "type, default", divided at the last comma outside brackets and strings.
-fn split_last(text: &str) -> (&str, &str) {
-    match outside(text).filter(|(_, c, depth)| *c == ',' && *depth == 0).last() {
+/// "type, default", divided at the first comma outside brackets and strings.
+fn split_type(text: &str) -> (&str, &str) {
+    match outside(text).find(|(_, c, depth)| *c == ',' && *depth == 0) {
         Some((at, ..)) => (text[..at].trim(), text[at + 1..].trim()),
         None if text == "required" => ("", text),
         None => (text.trim(), ""),
@@ -200,14 +200,14 @@ mod tests {
     #[test]
     fn options_have_a_name_a_type_a_default_and_a_meaning() {
         let doc = "Trains.\n\nOptions: `lr` (number, 1e-4): the rate; `betas` (array, [0.9, 0.999]): of Adam, as in\n\
-                   `other`; `x` (string, required), the column; `seed` (integer, the run's).\n\nErrors: `no` (none).";
+                   `other`; `x` (string, required), the column; `seed` (integer, the run's, or 0).\n\nErrors: `no` (none).";
         assert_eq!(
             described(doc),
             [
                 one("lr", "number", "1e-4", "the rate"),
                 one("betas", "array", "[0.9, 0.999]", "of Adam, as in `other`"),
                 one("x", "string", "required", "the column"),
-                one("seed", "integer", "the run's", ""),
+                one("seed", "integer", "the run's, or 0", ""),
             ]
         );
         assert!(options(doc)[2].is_required() && !options(doc)[0].is_required());

@@ -276,6 +276,16 @@ mod tests {
     }
 
     #[test]
+    fn overloads_of_an_operator_take_the_doc_of_as_many_parameters() {
+        let registry = Registry::read().unwrap();
+        let minus = registry.named("-").filter(|entry| entry.params.iter().any(|(_, kind)| kind == "Tensor"));
+        for entry in minus {
+            let is_negative = registry.doc_of(entry).starts_with("The negative");
+            assert_eq!(is_negative, entry.params.len() == 1, "{}", entry.signature());
+        }
+    }
+
+    #[test]
     fn parameters_are_named_and_types_are_those_that_scripts_know() {
         let registry = Registry::read().unwrap();
         for entry in registry.entries.iter().filter(|entry| entry.room != LANGUAGE) {

@@ -22,8 +22,8 @@ pub mod asserts {
 
     /// Fails with a message where something is not true.
     ///
-    /// Example: `let n = load_model("mora/tiny-ipd").n_layers; assert(n == 26, "expected 26 layers, found " +
-    /// n)`
+    /// Example: `let n = load_model("mora/tiny-ipd").n_layers; assert(n == 26,
+    /// "expected 26 layers, found " + n)`
     #[rhai_fn(name = "assert", return_raw)]
     pub fn assert_saying(holds: bool, message: &str) -> ScriptResult<()> {
         if holds { Ok(()) } else { Err(Error::new(message).into()) }

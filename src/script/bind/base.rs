@@ -89,8 +89,8 @@ mod base {
 
     /// The folder that this run writes into.
     ///
-    /// Example: `save_tensors(#{ mean: zeros([4]) }, "means.safetensors"); load_tensors(output_folder() +
-    /// "/means.safetensors").len()` is `1`
+    /// Example: `save_tensors(#{ mean: zeros([4]) }, "means.safetensors");
+    /// load_tensors(output_folder() + "/means.safetensors").len()` is `1`
     #[rhai_fn(return_raw)]
     pub fn output_folder(call: NativeCallContext) -> ScriptResult<String> {
         Ok(Context::of(&call)?.run().folder().display().to_string())

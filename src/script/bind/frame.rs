@@ -480,8 +480,8 @@ mod groups {
     /// others): the columns that become rows; `names_to` (string, "name"): the new column of their names;
     /// `values_to` (string, "value"): that of their values.
     ///
-    /// Example: `frame(["layer", "base", "PT2"], [[0, 1.5, 2.5]]).unpivot(#{ index: "layer", names_to: "model"
-    /// }).column("model")` is `["base", "PT2"]`
+    /// Example: `frame(["layer", "base", "PT2"], [[0, 1.5, 2.5]]).unpivot(#{ index: "layer",
+    /// names_to: "model" }).column("model")` is `["base", "PT2"]`
     #[rhai_fn(return_raw)]
     pub fn unpivot(frame: Frame, options: Map) -> ScriptResult<Frame> {
         let mut options = Options::of("unpivot", options);
@@ -502,8 +502,8 @@ mod files {
 
     /// Writes a frame to a file in the output folder, as CSV with a header. Floats read back to the same bits.
     ///
-    /// Example: `frame(#{ delta: [0.1, ()] }).write_csv("deltas.csv"); read_csv(output_folder() +
-    /// "/deltas.csv").column("delta")` is `[0.1, ()]`
+    /// Example: `frame(#{ delta: [0.1, ()] }).write_csv("deltas.csv");
+    /// read_csv(output_folder() + "/deltas.csv").column("delta")` is `[0.1, ()]`
     #[rhai_fn(return_raw)]
     pub fn write_csv(call: NativeCallContext, frame: Frame, path: &str) -> ScriptResult<()> {
         Ok(frame.write_csv(&Context::of(&call)?.output_path(path)?)?)
@@ -511,8 +511,8 @@ mod files {
 
     /// Writes a frame to a Parquet file in the output folder.
     ///
-    /// Example: `frame(#{ layer: 0..3 }).write_parquet("layers.parquet"); read_parquet(output_folder() +
-    /// "/layers.parquet").height` is `3`
+    /// Example: `frame(#{ layer: 0..3 }).write_parquet("layers.parquet");
+    /// read_parquet(output_folder() + "/layers.parquet").height` is `3`
     #[rhai_fn(return_raw)]
     pub fn write_parquet(call: NativeCallContext, frame: Frame, path: &str) -> ScriptResult<()> {
         Ok(frame.write_parquet(&Context::of(&call)?.output_path(path)?)?)
@@ -533,8 +533,8 @@ mod files {
     ///
     /// Errors: a row of another number of fields than the header.
     ///
-    /// Example: `write_text("scores.csv", "model,score\nbase,0.5\nPT2,\n"); read_csv(output_folder() +
-    /// "/scores.csv")[1]` is `#{"model": "PT2", "score": ()}`
+    /// Example: `write_text("scores.csv", "model,score\nbase,0.5\nPT2,\n");
+    /// read_csv(output_folder() + "/scores.csv")[1]` is `#{"model": "PT2", "score": ()}`
     #[rhai_fn(return_raw)]
     pub fn read_csv(call: NativeCallContext, path: &str) -> ScriptResult<Frame> {
         Ok(crate::frame::Frame::read_csv(Context::of(&call)?.input_path(path)?)?)
@@ -542,8 +542,8 @@ mod files {
 
     /// Reads a Parquet file.
     ///
-    /// Example: `frame(#{ model: ["base", "PT2"] }).save("models.parquet"); read_parquet(output_folder() +
-    /// "/models.parquet").column("model")` is `["base", "PT2"]`
+    /// Example: `frame(#{ model: ["base", "PT2"] }).save("models.parquet");
+    /// read_parquet(output_folder() + "/models.parquet").column("model")` is `["base", "PT2"]`
     #[rhai_fn(return_raw)]
     pub fn read_parquet(call: NativeCallContext, path: &str) -> ScriptResult<Frame> {
         Ok(crate::frame::Frame::read_parquet(Context::of(&call)?.input_path(path)?)?)
@@ -553,8 +553,8 @@ mod files {
     ///
     /// Errors: a name that ends otherwise.
     ///
-    /// Example: `frame(#{ layer: 0..3 }).save("cells.csv"); read_frame(output_folder() +
-    /// "/cells.csv").column("layer")` is `[0, 1, 2]`
+    /// Example: `frame(#{ layer: 0..3 }).save("cells.csv");
+    /// read_frame(output_folder() + "/cells.csv").column("layer")` is `[0, 1, 2]`
     #[rhai_fn(return_raw)]
     pub fn read_frame(call: NativeCallContext, path: &str) -> ScriptResult<Frame> {
         Ok(crate::frame::Frame::read(Context::of(&call)?.input_path(path)?)?)

@@ -22,10 +22,10 @@ pub mod continuing {
     /// Continues prompts and gives the new text of each, an array.
     ///
     /// Options: `max_new_tokens` (integer, 32): the most of each; `temperature` (number, 0.0): 0 takes the
-    /// likeliest token, 1 draws as the model says; `top_k` (integer, all): draws from so many of the likeliest;
-    /// `top_p` (number, 1): draws from the likeliest that together have this probability; `seed` (integer, the
-    /// run's): of the draws; `stop` (array, the model's own end tokens): texts of single tokens; `skip_special`
-    /// (bool, true): leaves special tokens out of the text; `hooks` (map | array, none): as in
+    /// likeliest token, 1 draws as the model says; `top_k` (integer, none): draws from so many of the
+    /// likeliest; `top_p` (number, none): draws from the likeliest that together have this probability; `seed`
+    /// (integer, the run's): of the draws; `stop` (array, the model's own end tokens): texts of single tokens;
+    /// `skip_special` (bool, true): leaves special tokens out of the text; `hooks` (map | array, none): as in
     /// `run_with_hooks`, active at every step.
     ///
     /// Errors: a temperature below 0, a text in `stop` that is no token.
@@ -58,10 +58,10 @@ pub mod continuing {
     /// each prompt, with the end token where one was drawn.
     ///
     /// Options: `max_new_tokens` (integer, 32): the most of each; `temperature` (number, 0.0): 0 takes the
-    /// likeliest token, 1 draws as the model says; `top_k` (integer, all): draws from so many of the likeliest;
-    /// `top_p` (number, 1): draws from the likeliest that together have this probability; `seed` (integer, the
-    /// run's): of the draws; `stop` (array, the model's own end tokens): texts of single tokens, and `[]` never
-    /// stops, so that every prompt gets `max_new_tokens` ids; `hooks` (map | array, none): as in
+    /// likeliest token, 1 draws as the model says; `top_k` (integer, none): draws from so many of the
+    /// likeliest; `top_p` (number, none): draws from the likeliest that together have this probability; `seed`
+    /// (integer, the run's): of the draws; `stop` (array, the model's own end tokens): texts of single tokens,
+    /// and `[]` never stops, so that every prompt gets `max_new_tokens` ids; `hooks` (map | array, none): as in
     /// `run_with_hooks`, active at every step.
     ///
     /// Errors: a temperature below 0, a text in `stop` that is no token.

@@ -36,8 +36,8 @@ mod caches {
     ///
     /// Errors: a site that the cache does not hold.
     ///
-    /// Example: `let run = load_model("mora/tiny-ipd").run_with_cache("Choose action1", #{ sites:
-    /// "blocks.3.attn.*" }); run.cache["blocks.3.attn.hook_pattern"].names`
+    /// Example: `let run = load_model("mora/tiny-ipd").run_with_cache("Choose action1",
+    /// #{ sites: "blocks.3.attn.*" }); run.cache["blocks.3.attn.hook_pattern"].names`
     /// is `["batch", "head", "query", "key"]`
     #[rhai_fn(index_get, return_raw)]
     pub fn site(cache: Cache, site: &str) -> ScriptResult<Tensor> {
@@ -48,8 +48,9 @@ mod caches {
 
     /// The names of the sites that a cache holds, in the order of a forward.
     ///
-    /// Example: `load_model("mora/tiny-ipd").run_with_cache("Choose", #{ sites: "blocks.3.hook_resid_*"
-    /// }).cache.sites` is `["blocks.3.hook_resid_pre", "blocks.3.hook_resid_mid", "blocks.3.hook_resid_post"]`
+    /// Example: `load_model("mora/tiny-ipd").run_with_cache("Choose",
+    /// #{ sites: "blocks.3.hook_resid_*" }).cache.sites`
+    /// is `["blocks.3.hook_resid_pre", "blocks.3.hook_resid_mid", "blocks.3.hook_resid_post"]`
     #[rhai_fn(get = "sites")]
     pub fn sites(cache: Cache) -> Array {
         array(cache.sites().map(ToString::to_string))
@@ -57,8 +58,8 @@ mod caches {
 
     /// Writes a cache to a safetensors file in the output folder, each site under its name.
     ///
-    /// Example: `load_model("mora/tiny-ipd").run_with_cache("Choose", #{ sites: "*.hook_resid_post"
-    /// }).cache.save("residuals.safetensors")`
+    /// Example: `load_model("mora/tiny-ipd").run_with_cache("Choose",
+    /// #{ sites: "*.hook_resid_post" }).cache.save("residuals.safetensors")`
     #[rhai_fn(return_raw)]
     pub fn save(call: NativeCallContext, cache: Cache, path: &str) -> ScriptResult<()> {
         Ok(cache.save(&Context::of(&call)?.output_path(path)?)?)
@@ -66,9 +67,9 @@ mod caches {
 
     /// Reads a cache that `save` wrote.
     ///
-    /// Example: `let model = load_model("mora/tiny-ipd"); model.run_with_cache("Choose", #{ sites: "blocks.3.*"
-    /// }).cache.save("block.safetensors"); load_cache(output_folder() + "/block.safetensors")`
-    /// is `cache of 25 sites`
+    /// Example: `let model = load_model("mora/tiny-ipd"); model.run_with_cache("Choose",
+    /// #{ sites: "blocks.3.*" }).cache.save("block.safetensors");
+    /// load_cache(output_folder() + "/block.safetensors")` is `cache of 25 sites`
     #[rhai_fn(return_raw)]
     pub fn load_cache(call: NativeCallContext, path: &str) -> ScriptResult<Cache> {
         let context = Context::of(&call)?;
@@ -317,8 +318,8 @@ mod analyses {
     ///
     /// Errors: a last axis of another length.
     ///
-    /// Example: `let model = load_model("mora/tiny-ipd"); let run = model.run_with_cache("Choose action", #{
-    /// sites: "blocks.25.hook_resid_post", positions: "last" });
+    /// Example: `let model = load_model("mora/tiny-ipd"); let run = model.run_with_cache("Choose action",
+    /// #{ sites: "blocks.25.hook_resid_post", positions: "last" });
     /// model.lens(run.cache["blocks.25.hook_resid_post"]).squeeze(1).close_to(run.logits, 1e-3)` is `true`
     #[rhai_fn(return_raw)]
     pub fn lens(model: Model, residual: Tensor) -> ScriptResult<Tensor> {
@@ -334,8 +335,8 @@ mod analyses {
     /// Options: `queries` ("last" | "all" | integer | array, "last"): the positions that look; of several, the
     /// mean.
     ///
-    /// Example: `let seen = load_model("mora/tiny-ipd").attention("Choose action1 or action2", #{ actions:
-    /// ["action1", "action2"], verb: ["Choose"] }); seen.height == 26 * 8 * 2` is `true`
+    /// Example: `let seen = load_model("mora/tiny-ipd").attention("Choose action1 or action2",
+    /// #{ actions: ["action1", "action2"], verb: ["Choose"] }); seen.height == 26 * 8 * 2` is `true`
     #[rhai_fn(return_raw)]
     pub fn attention(model: Model, prompts: Dynamic, categories: Map, options: Map) -> ScriptResult<Frame> {
         let prompts = Prompts::read(&model, &prompts)?;

@@ -20,9 +20,9 @@ pub mod interventions {
     ///
     /// Options: those of every intervention.
     ///
-    /// Example: `let model = load_model("mora/tiny-ipd"); model.run_with_cache("Choose", #{ sites:
-    /// "blocks.8.hook_mlp_out", hooks: #{ "blocks.8.hook_mlp_out": zero_ablation() }
-    /// }).cache["blocks.8.hook_mlp_out"].any()` is `false`
+    /// Example: `let model = load_model("mora/tiny-ipd"); model.run_with_cache("Choose",
+    /// #{ sites: "blocks.8.hook_mlp_out",
+    /// hooks: #{ "blocks.8.hook_mlp_out": zero_ablation() } }).cache["blocks.8.hook_mlp_out"].any()` is `false`
     #[rhai_fn(return_raw)]
     pub fn zero_ablation(options: Map) -> ScriptResult<Hook> {
         hook("zero_ablation", Edit::Zero, options)
@@ -56,10 +56,11 @@ pub mod interventions {
     ///
     /// Errors: where it is put, a tensor that does not broadcast to the value.
     ///
-    /// Example: `let model = load_model("mora/tiny-ipd"); let site = "blocks.25.hook_resid_post"; let other =
-    /// model.run_with_cache("Defect", #{ sites: site, positions: "last" }); let hooks = #{
-    /// "blocks.25.hook_resid_post": patch(other.cache[site], #{ positions: "last" }) }; let patched =
-    /// model.run_with_hooks("Choose", hooks); patched.logits.close_to(other.logits, 1e-4)` is `true`
+    /// Example: `let model = load_model("mora/tiny-ipd"); let site = "blocks.25.hook_resid_post";
+    /// let other = model.run_with_cache("Defect", #{ sites: site, positions: "last" });
+    /// let hooks = #{ "blocks.25.hook_resid_post": patch(other.cache[site], #{ positions: "last" }) };
+    /// let patched = model.run_with_hooks("Choose", hooks); patched.logits.close_to(other.logits, 1e-4)`
+    /// is `true`
     #[rhai_fn(return_raw)]
     pub fn patch(source: Tensor, options: Map) -> ScriptResult<Hook> {
         hook("patch", Edit::Replace(source.into_tensor()), options)
@@ -95,8 +96,8 @@ pub mod interventions {
     ///
     /// Options: `seed` (integer, the run's): of the noise; and those of every intervention.
     ///
-    /// Example: `let hooks = #{ hook_embed: noise(0.1, #{ seed: 3 }) }; let model =
-    /// load_model("mora/tiny-ipd"); model.run_with_hooks("Choose",
+    /// Example: `let hooks = #{ hook_embed: noise(0.1, #{ seed: 3 }) };
+    /// let model = load_model("mora/tiny-ipd"); model.run_with_hooks("Choose",
     /// hooks).logits.close_to(model.run_with_hooks("Choose", hooks).logits, 0.0)` is `true`
     #[rhai_fn(return_raw)]
     pub fn noise(call: NativeCallContext, std: Dynamic, options: Map) -> ScriptResult<Hook> {
@@ -119,8 +120,8 @@ pub mod interventions {
     /// Errors: where it is put, a tensor that does not broadcast to the value.
     ///
     /// Example: `let steering = steer(ones([64]), #{ strength: 4.0, positions: "last" });
-    /// load_model("mora/tiny-ipd").generate("Choose", #{ max_new_tokens: 2, hooks: #{
-    /// "blocks.12.hook_resid_post": steering } }).len()` is `1`
+    /// load_model("mora/tiny-ipd").generate("Choose", #{ max_new_tokens: 2,
+    /// hooks: #{ "blocks.12.hook_resid_post": steering } }).len()` is `1`
     #[rhai_fn(return_raw)]
     pub fn steer(vector: Tensor, options: Map) -> ScriptResult<Hook> {
         let mut options = Options::of("steer", options);
@@ -140,9 +141,10 @@ pub mod interventions {
     ///
     /// Errors: at another site.
     ///
-    /// Example: `let site = "blocks.0.attn.hook_pattern"; let hooks = #{ "blocks.0.attn.hook_pattern":
-    /// knock_out([0], #{ positions: "last" }) }; let run = load_model("mora/tiny-ipd").run_with_cache("Choose
-    /// action1", #{ sites: site, hooks: hooks }); run.cache[site][[0, 0, -1, 0]].item()` is `0.0`
+    /// Example: `let site = "blocks.0.attn.hook_pattern";
+    /// let hooks = #{ "blocks.0.attn.hook_pattern": knock_out([0], #{ positions: "last" }) };
+    /// let run = load_model("mora/tiny-ipd").run_with_cache("Choose action1", #{ sites: site, hooks: hooks });
+    /// run.cache[site][[0, 0, -1, 0]].item()` is `0.0`
     #[rhai_fn(return_raw)]
     pub fn knock_out(keys: Dynamic, options: Map) -> ScriptResult<Hook> {
         hook("knock_out", Edit::KnockOut(positions("knock_out", &keys)?), options)

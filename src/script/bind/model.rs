@@ -357,8 +357,8 @@ mod run {
     ///
     /// Errors: a glob that selects no site, a position outside a prompt.
     ///
-    /// Example: `let run = load_model("mora/tiny-ipd").run_with_cache("Choose action1", #{ sites:
-    /// "blocks.*.hook_resid_post", positions: "last" }); run.cache["blocks.8.hook_resid_post"].shape`
+    /// Example: `let run = load_model("mora/tiny-ipd").run_with_cache("Choose action1",
+    /// #{ sites: "blocks.*.hook_resid_post", positions: "last" }); run.cache["blocks.8.hook_resid_post"].shape`
     /// is `[1, 1, 64]`
     #[rhai_fn(return_raw)]
     pub fn run_with_cache(
@@ -389,8 +389,8 @@ mod run {
     /// Errors: a glob that selects no site, a tensor of another shape, an intervention that the site does not
     /// take.
     ///
-    /// Example: `let model = load_model("mora/tiny-ipd"); let plain = model.run("Choose").logits; let halved =
-    /// model.run_with_hooks("Choose", #{ "blocks.8.hook_mlp_out": |act| act * 0.5 }).logits;
+    /// Example: `let model = load_model("mora/tiny-ipd"); let plain = model.run("Choose").logits;
+    /// let halved = model.run_with_hooks("Choose", #{ "blocks.8.hook_mlp_out": |act| act * 0.5 }).logits;
     /// plain.close_to(halved, 1e-6)` is `false`
     #[rhai_fn(return_raw)]
     pub fn run_with_hooks(
@@ -421,8 +421,8 @@ mod run {
     ///
     /// Errors: a run that was asked for none.
     ///
-    /// Example: `let model = load_model("mora/tiny-ipd"); model.run("Choose action1
-    /// or").logits.argmax(-1).item() == model.tokens(" action")[1]` is `true`
+    /// Example: `let model = load_model("mora/tiny-ipd");
+    /// model.run("Choose action1 or").logits.argmax(-1).item() == model.tokens(" action")[1]` is `true`
     #[rhai_fn(get = "logits", return_raw)]
     pub fn logits(run: Run) -> ScriptResult<Tensor> {
         run.logits.ok_or_else(|| Error::new("this run computed no logits").into())

@@ -19,9 +19,9 @@ pub mod activations {
     /// Errors: fewer than two observations, NaN, observations that are all equal, more components than have
     /// variance.
     ///
-    /// Example: `let run = load_model("mora/tiny-ipd").run_with_cache("Choose action1.", #{ sites:
-    /// "blocks.8.hook_resid_post" }); pca(run.cache["blocks.8.hook_resid_post"][0], #{ components: 2
-    /// }).scores.shape` is `[5, 2]`
+    /// Example: `let run = load_model("mora/tiny-ipd").run_with_cache("Choose action1.",
+    /// #{ sites: "blocks.8.hook_resid_post" }); pca(run.cache["blocks.8.hook_resid_post"][0],
+    /// #{ components: 2 }).scores.shape` is `[5, 2]`
     #[rhai_fn(return_raw)]
     pub fn pca(activations: Dynamic, options: Map) -> ScriptResult<Map> {
         let mut options = Options::of("pca", options);
@@ -96,9 +96,9 @@ pub mod activations {
     ///
     /// Errors: NaN, another number of labels, labels that are all equal.
     ///
-    /// Example: `let x = tensor([[0.0], [1.0], [3.0], [4.0]], #{ dtype: "f64" }); let found =
-    /// logistic_regression(x, [false, false, true, true]); x.matmul(found.weights) + found.intercept > 0`
-    /// is `tensor [4] u8 [0, 0, 1, 1]`
+    /// Example: `let x = tensor([[0.0], [1.0], [3.0], [4.0]], #{ dtype: "f64" });
+    /// let found = logistic_regression(x, [false, false, true, true]);
+    /// x.matmul(found.weights) + found.intercept > 0` is `tensor [4] u8 [0, 0, 1, 1]`
     #[rhai_fn(return_raw)]
     pub fn logistic_regression(activations: Dynamic, labels: Array, options: Map) -> ScriptResult<Map> {
         let mut options = Options::of("logistic_regression", options);

@@ -191,8 +191,8 @@ pub mod ranks {
     ///
     /// Errors: an empty sample, NaN, a deviation that is not above 0.
     ///
-    /// Example: `fixed(kolmogorov_smirnov_normal_test([5.1, 4.9, 6.2, 5.8], #{ mean: 5.5, std: 0.5
-    /// }).statistic, 3)` is `0.288`
+    /// Example: `fixed(kolmogorov_smirnov_normal_test([5.1, 4.9, 6.2, 5.8], #{ mean: 5.5,
+    /// std: 0.5 }).statistic, 3)` is `0.288`
     #[rhai_fn(return_raw)]
     pub fn kolmogorov_smirnov_normal_test(values: Array, options: Map) -> ScriptResult<Map> {
         let mut options = Options::of("kolmogorov_smirnov_normal_test", options);

@@ -149,8 +149,8 @@ pub mod resampling {
     /// Errors: fewer than two values in a sample, NaN, a statistic that is not finite; for "bca" a statistic
     /// that never changes.
     ///
-    /// Example: `let found = bootstrap_difference([5.1, 4.9, 6.2, 5.8, 6.0], [4.1, 5.0, 4.4, 5.2, 4.6], #{
-    /// seed: 1 }); found.low > 0.0` is `true`
+    /// Example: `let found = bootstrap_difference([5.1, 4.9, 6.2, 5.8, 6.0], [4.1, 5.0, 4.4, 5.2, 4.6],
+    /// #{ seed: 1 }); found.low > 0.0` is `true`
     #[rhai_fn(return_raw)]
     pub fn bootstrap_difference(
         call: NativeCallContext,

@@ -51,8 +51,8 @@ pub mod files {
 
     /// Reads all tensors of a `.safetensors` file: a map of name to tensor.
     ///
-    /// Example: `save_tensors(#{ steer: ones([4]) }, "vectors.safetensors"); load_tensors(output_folder() +
-    /// "/vectors.safetensors").steer` is `tensor [4] f32 [1, 1, 1, 1]`
+    /// Example: `save_tensors(#{ steer: ones([4]) }, "vectors.safetensors");
+    /// load_tensors(output_folder() + "/vectors.safetensors").steer` is `tensor [4] f32 [1, 1, 1, 1]`
     #[rhai_fn(return_raw)]
     pub fn load_tensors(call: NativeCallContext, path: &str) -> ScriptResult<Map> {
         let context = Context::of(&call)?;

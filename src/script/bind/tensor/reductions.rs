@@ -160,7 +160,7 @@ pub mod reductions {
     ///
     /// Errors: an axis that the tensor does not have, or one of no more elements than `correction`.
     ///
-    /// Example: `tensor([1.0, 3.0, 5.0]).std()` is `tensor [] f32 2`
+    /// Example: `tensor([1.0, 3.0, 5.0]).std(0)` is `tensor [] f32 2`
     #[rhai_fn(name = "std", return_raw)]
     pub fn deviation(
         call: NativeCallContext,
@@ -211,7 +211,7 @@ pub mod reductions {
     ///
     /// Errors: an axis that the tensor does not have, or one of length 0.
     ///
-    /// Example: `tensor([[1, 9], [5, 2]]).min().item()` is `1`
+    /// Example: `tensor([[1, 9], [5, 2]]).min(0)` is `tensor [2] i64 [1, 2]`
     #[rhai_fn(return_raw)]
     pub fn min(call: NativeCallContext, tensor: Tensor, axis: Dynamic, options: Map) -> ScriptResult<Tensor> {
         with_options(&call, &tensor, Reduction::Min, &axis, options)
