@@ -2,8 +2,9 @@
 //!
 //! [`Host`] runs a script. The rest of the room serves it: [`context`] is what a binding can ask of the
 //! run, [`options`] and [`value`] turn script values into Rust values, [`callback`] lets the core call
-//! closures, [`registry`] lists everything that can be called, [`diagnostic`] explains errors, and
-//! `bind` holds the bindings, one file for each room of the core. How to write one stands there.
+//! closures, [`registry`] lists everything that can be called, [`docs`] reads what its docs say of options
+//! and examples, [`diagnostic`] explains errors, and `bind` holds the bindings, one file for each room of the
+//! core. How to write one stands there.
 
 mod bind;
 pub mod callback;

@@ -129,8 +129,14 @@ impl Registry {
         }
         let namesakes =
             || self.named(&entry.name).filter(|other| other.room == entry.room && !other.doc.is_empty());
+        // `a - b` is told from `-a` by the number of parameters, also where it is another's.
+        let is_like = |other: &Entry| other.params.len() == entry.params.len();
+        let is_of_receiver = |other: &&Entry| other.receiver() == entry.receiver();
         namesakes()
-            .find(|other| other.receiver() == entry.receiver())
+            .filter(is_of_receiver)
+            .find(|other| is_like(other))
+            .or_else(|| namesakes().find(|other| entry.kind == Kind::Operator && is_like(other)))
+            .or_else(|| namesakes().find(is_of_receiver))
             .or_else(|| namesakes().next())
             .map_or("", |other| other.doc.as_str())
     }
@@ -267,6 +273,16 @@ mod tests {
             .map(|kind| kind.name.as_str())
             .collect();
         assert!(types.is_empty(), "types without a doc: {types:?}");
+    }
+
+    #[test]
+    fn overloads_of_an_operator_take_the_doc_of_as_many_parameters() {
+        let registry = Registry::read().unwrap();
+        let minus = registry.named("-").filter(|entry| entry.params.iter().any(|(_, kind)| kind == "Tensor"));
+        for entry in minus {
+            let is_negative = registry.doc_of(entry).starts_with("The negative");
+            assert_eq!(is_negative, entry.params.len() == 1, "{}", entry.signature());
+        }
     }
 
     #[test]

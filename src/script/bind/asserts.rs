@@ -12,20 +12,27 @@ pub mod asserts {
     use crate::script::error::{is_interrupt, message};
     use crate::tensor::NamedTensor;
 
-    /// Fails where something is not true: `assert(frame.height == 15)`.
+    /// Fails where something is not true.
+    ///
+    /// Example: `assert(frame(#{ layer: 0..26 }).height == 26)`
     #[rhai_fn(return_raw)]
     pub fn assert(holds: bool) -> ScriptResult<()> {
         assert_saying(holds, "the assertion does not hold")
     }
 
     /// Fails with a message where something is not true.
+    ///
+    /// Example: `let n = load_model("mora/tiny-ipd").n_layers; assert(n == 26,
+    /// "expected 26 layers, found " + n)`
     #[rhai_fn(name = "assert", return_raw)]
     pub fn assert_saying(holds: bool, message: &str) -> ScriptResult<()> {
         if holds { Ok(()) } else { Err(Error::new(message).into()) }
     }
 
-    /// Fails where two values are not equal, and shows both. Values are equal where a script's `==` says so, and
-    /// arrays and maps where their parts are; of different types none are.
+    /// Fails where two values are not equal, and shows both. Values are equal where a script's `==` says so,
+    /// and arrays and maps where their parts are; of different types none are, but integers and numbers.
+    ///
+    /// Example: `assert_eq(zeros([2, 3]).shape, [2, 3])`
     #[rhai_fn(return_raw)]
     pub fn assert_eq(call: NativeCallContext, found: Dynamic, expected: Dynamic) -> ScriptResult<()> {
         match super::is_equal(&call, &found, &expected) {
@@ -34,8 +41,10 @@ pub mod asserts {
         }
     }
 
-    /// Fails where a number, or any of a tensor's or an array's numbers, is further than `tolerance` from the expected
-    /// one; NaN is close to nothing.
+    /// Fails where a number, or any of a tensor's or an array's numbers, is further than `tolerance` from the
+    /// expected one; NaN is close to nothing.
+    ///
+    /// Example: `assert_close(tensor([0.0, 0.0]).softmax(0), tensor([0.5, 0.5]), 1e-6)`
     #[rhai_fn(return_raw)]
     pub fn assert_close(found: Dynamic, expected: Dynamic, tolerance: f64) -> ScriptResult<()> {
         let numbers = |name: &str, value: &Dynamic| -> crate::Result<NamedTensor> {
@@ -58,12 +67,17 @@ pub mod asserts {
     }
 
     /// Fails where a function does not fail; gives the message that it failed with.
+    ///
+    /// Example: `assert_throws(|| tensor([1, 2]).reshape([3]))`
+    /// is `cannot reshape [2] (2 elements) to [3]: it holds 3 elements`
     #[rhai_fn(return_raw)]
     pub fn assert_throws(call: NativeCallContext, function: FnPtr) -> ScriptResult<String> {
         assert_throws_with(call, function, "")
     }
 
     /// Fails where a function does not fail with a message that contains `text`; gives the message.
+    ///
+    /// Example: `assert_throws(|| zeros([2]).sum(1), "no axis 1")` is `no axis 1 in tensor [2] f32`
     #[rhai_fn(name = "assert_throws", return_raw)]
     pub fn assert_throws_with(call: NativeCallContext, function: FnPtr, text: &str) -> ScriptResult<String> {
         match function.call_within_context::<Dynamic>(&call, ()) {

@@ -28,12 +28,18 @@ mod base {
     pub type Error = crate::error::Error;
 
     /// What went wrong.
+    ///
+    /// Example: `let said = ""; try { zeros([2]).sum(1) } catch (error) { said = error.message } said`
+    /// is `no axis 1 in tensor [2] f32`
     #[rhai_fn(get = "message")]
     pub fn error_message(error: Error) -> String {
         error.what().to_owned()
     }
 
     /// How to mend it; empty where that is not known.
+    ///
+    /// Example: `let said = ""; try { tensor([1], #{ dtyp: "f32" }) } catch (error) { said = error.hint } said`
+    /// is `did you mean "dtype"? options: dtype, names`
     #[rhai_fn(get = "hint")]
     pub fn hint(error: Error) -> String {
         error.help().unwrap_or_default().to_owned()
@@ -46,13 +52,19 @@ mod base {
     }
 
     /// Lists everything that a script can call, by room.
+    ///
+    /// Example: `help()`
     #[rhai_fn(return_raw)]
     pub fn help(call: NativeCallContext) -> ScriptResult<()> {
         Context::of(&call)?.output().print(&help::overview(&Registry::read()?));
         Ok(())
     }
 
-    /// Explains a function, a property, a type, or a room with all its functions: `help("softmax")`.
+    /// Explains a function, a property, a type, or a room with all its functions.
+    ///
+    /// Errors: nothing is called so; the hint names the nearest.
+    ///
+    /// Example: `help("softmax")`
     #[rhai_fn(name = "help", return_raw)]
     pub fn help_on(call: NativeCallContext, name: &str) -> ScriptResult<()> {
         Context::of(&call)?.output().print(&help::about(&Registry::read()?, name)?);
@@ -61,34 +73,46 @@ mod base {
 
     /// Declares a setting and gives its value: what the user gave with `--set name=value`, or `default`.
     ///
-    /// The default's type is the setting's: true or false, an integer, a number, a string, or an array of
-    /// one of these (`--set layers=3,5,8`). `--model` gives the setting "model".
+    /// The default's type is the setting's: true or false, an integer, a number, a string, or an array of one
+    /// of these (`--set layers=3,5,8`). `--model` gives the setting "model".
+    ///
+    /// Errors: a value of another type, a setting that is declared twice with other defaults.
+    ///
+    /// Example: `setting("layers", [3, 5])` is `[3, 5]`
     #[rhai_fn(return_raw)]
     pub fn setting(call: NativeCallContext, name: &str, default: Dynamic) -> ScriptResult<Dynamic> {
         Ok(Context::of(&call)?.settings().declare(name, default)?)
     }
 
     /// The run's seed: `--seed`, or 0.
+    ///
+    /// Example: `generator(seed()).rand() == generator(seed()).rand()` is `true`
     #[rhai_fn(return_raw)]
     pub fn seed(call: NativeCallContext) -> ScriptResult<i64> {
         Ok(Context::of(&call)?.seed() as i64)
     }
 
     /// The folder that this run writes into.
+    ///
+    /// Example: `save_tensors(#{ mean: zeros([4]) }, "means.safetensors");
+    /// load_tensors(output_folder() + "/means.safetensors").len()` is `1`
     #[rhai_fn(return_raw)]
     pub fn output_folder(call: NativeCallContext) -> ScriptResult<String> {
         Ok(Context::of(&call)?.run().folder().display().to_string())
     }
 
-    /// Writes a text file into the output folder: `write_text("report.md", text)`. The file appears whole.
+    /// Writes a text file into the output folder. The file appears whole.
+    ///
+    /// Example: `write_text("report.md", "# Results\n\nNone yet.\n")`
     #[rhai_fn(return_raw)]
     pub fn write_text(call: NativeCallContext, path: &str, text: &str) -> ScriptResult<()> {
         let path = Context::of(&call)?.output_path(path)?;
         Ok(write_whole(&path, |file| Ok(file.write_all(text.as_bytes())?))?)
     }
 
-    /// A number as text with so many digits behind the point, 0 to 17: `fixed(0.04567, 3)` is "0.046". What rounds to
-    /// nothing has no sign.
+    /// A number as text with so many digits behind the point, 0 to 17. What rounds to nothing has no sign.
+    ///
+    /// Example: `fixed(0.04567, 3)` is `0.046`
     #[rhai_fn(return_raw)]
     pub fn fixed(number: f64, digits: i64) -> ScriptResult<String> {
         let digits = digits_of("fixed", digits)?;
@@ -102,8 +126,9 @@ mod base {
         fixed(number as f64, digits)
     }
 
-    /// A number as text with a power of ten and so many digits behind the point, 0 to 17: `scientific(0.000123, 1)` is
-    /// "1.2e-4".
+    /// A number as text with a power of ten and so many digits behind the point, 0 to 17.
+    ///
+    /// Example: `scientific(0.000123, 1)` is `1.2e-4`
     #[rhai_fn(return_raw)]
     pub fn scientific(number: f64, digits: i64) -> ScriptResult<String> {
         let digits = digits_of("scientific", digits)?;
@@ -123,6 +148,8 @@ mod base {
     }
 
     /// Makes a remark about the work on stderr, beside the output; `--quiet` hides it.
+    ///
+    /// Example: `note("two prompts are left out: they are longer than the model's context")`
     #[rhai_fn(return_raw)]
     pub fn note(call: NativeCallContext, text: &str) -> ScriptResult<()> {
         Context::of(&call)?.note(text);

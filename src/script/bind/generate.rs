@@ -17,14 +17,21 @@ pub mod continuing {
     use crate::script::bind::prelude::*;
     use crate::script::bind::prompt::Prompts;
 
-    /// A language model.
-    pub type Model = crate::model::Model;
+    type Model = crate::model::Model;
 
-    /// Continues prompts and gives the new text of each.
+    /// Continues prompts and gives the new text of each, an array.
     ///
-    /// Options: `max_new_tokens` (32), `temperature` (0: the likeliest token), `top_k`, `top_p`, `seed` (the
-    /// run's), `stop` (array of token texts; default: the model's own end tokens), `skip_special` (true:
-    /// special tokens are left out of the text), `hooks` (as in `run_with_hooks`, active at every step).
+    /// Options: `max_new_tokens` (integer, 32): the most of each; `temperature` (number, 0.0): 0 takes the
+    /// likeliest token, 1 draws as the model says; `top_k` (integer, none): draws from so many of the
+    /// likeliest; `top_p` (number, none): draws from the likeliest that together have this probability; `seed`
+    /// (integer, the run's): of the draws; `stop` (array, the model's own end tokens): texts of single tokens;
+    /// `skip_special` (bool, true): leaves special tokens out of the text; `hooks` (map | array, none): as in
+    /// `run_with_hooks`, active at every step.
+    ///
+    /// Errors: a temperature below 0, a text in `stop` that is no token.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").generate("Choose action1 or", #{ max_new_tokens: 2 })`
+    /// is `[" action1"]`
     #[rhai_fn(return_raw)]
     pub fn generate(
         call: NativeCallContext,
@@ -42,7 +49,6 @@ pub mod continuing {
         Ok(array(texts))
     }
 
-    /// Continues prompts greedily by up to 32 tokens.
     #[rhai_fn(name = "generate", return_raw)]
     pub fn generate_plainly(call: NativeCallContext, model: Model, prompts: Dynamic) -> ScriptResult<Array> {
         generate(call, model, prompts, Map::new())
@@ -51,8 +57,17 @@ pub mod continuing {
     /// Continues prompts and gives the new token ids of each, exactly as they were drawn: an array of ids for
     /// each prompt, with the end token where one was drawn.
     ///
-    /// Options: those of `generate` but `skip_special`. `stop: []` never stops: every prompt then gets
-    /// `max_new_tokens` ids.
+    /// Options: `max_new_tokens` (integer, 32): the most of each; `temperature` (number, 0.0): 0 takes the
+    /// likeliest token, 1 draws as the model says; `top_k` (integer, none): draws from so many of the
+    /// likeliest; `top_p` (number, none): draws from the likeliest that together have this probability; `seed`
+    /// (integer, the run's): of the draws; `stop` (array, the model's own end tokens): texts of single tokens,
+    /// and `[]` never stops, so that every prompt gets `max_new_tokens` ids; `hooks` (map | array, none): as in
+    /// `run_with_hooks`, active at every step.
+    ///
+    /// Errors: a temperature below 0, a text in `stop` that is no token.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").sample_tokens(["Choose"], #{ max_new_tokens: 3, stop: [],
+    /// temperature: 1.0 })[0].len()` is `3`
     #[rhai_fn(return_raw)]
     pub fn sample_tokens(
         call: NativeCallContext,

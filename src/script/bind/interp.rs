@@ -32,7 +32,13 @@ mod caches {
     /// A tensor.
     pub type Tensor = crate::tensor::NamedTensor;
 
-    /// What a site held: `cache["blocks.3.hook_resid_post"]`.
+    /// What a site held, with the names of the site's axes.
+    ///
+    /// Errors: a site that the cache does not hold.
+    ///
+    /// Example: `let run = load_model("mora/tiny-ipd").run_with_cache("Choose action1",
+    /// #{ sites: "blocks.3.attn.*" }); run.cache["blocks.3.attn.hook_pattern"].names`
+    /// is `["batch", "head", "query", "key"]`
     #[rhai_fn(index_get, return_raw)]
     pub fn site(cache: Cache, site: &str) -> ScriptResult<Tensor> {
         let site: Site = site.parse()?;
@@ -40,19 +46,30 @@ mod caches {
         Ok(crate::tensor::NamedTensor::named(value, site.point.axes().names())?)
     }
 
-    /// The names of the sites that a cache holds.
+    /// The names of the sites that a cache holds, in the order of a forward.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").run_with_cache("Choose",
+    /// #{ sites: "blocks.3.hook_resid_*" }).cache.sites`
+    /// is `["blocks.3.hook_resid_pre", "blocks.3.hook_resid_mid", "blocks.3.hook_resid_post"]`
     #[rhai_fn(get = "sites")]
     pub fn sites(cache: Cache) -> Array {
         array(cache.sites().map(ToString::to_string))
     }
 
     /// Writes a cache to a safetensors file in the output folder, each site under its name.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").run_with_cache("Choose",
+    /// #{ sites: "*.hook_resid_post" }).cache.save("residuals.safetensors")`
     #[rhai_fn(return_raw)]
     pub fn save(call: NativeCallContext, cache: Cache, path: &str) -> ScriptResult<()> {
         Ok(cache.save(&Context::of(&call)?.output_path(path)?)?)
     }
 
     /// Reads a cache that `save` wrote.
+    ///
+    /// Example: `let model = load_model("mora/tiny-ipd"); model.run_with_cache("Choose",
+    /// #{ sites: "blocks.3.*" }).cache.save("block.safetensors");
+    /// load_cache(output_folder() + "/block.safetensors")` is `cache of 25 sites`
     #[rhai_fn(return_raw)]
     pub fn load_cache(call: NativeCallContext, path: &str) -> ScriptResult<Cache> {
         let context = Context::of(&call)?;
@@ -80,25 +97,38 @@ mod metrics {
     pub type Model = crate::model::Model;
     /// A table.
     pub type Frame = crate::frame::Frame;
-    /// A tensor.
-    pub type Tensor = crate::tensor::NamedTensor;
+    type Tensor = crate::tensor::NamedTensor;
 
-    /// logit(plus) − logit(minus) of two single tokens.
+    /// logit(plus) − logit(minus) of two single tokens, at each prompt's last position.
+    ///
+    /// Errors: where it is measured, a text of several tokens (`answer_diff` takes those).
+    ///
+    /// Example: `load_model("mora/tiny-ipd").measure("Choose action", logit_diff("1", "2")).width` is `5`
     pub fn logit_diff(plus: &str, minus: &str) -> Metric {
         crate::interp::metric::Metric::LogitDiff { plus: plus.into(), minus: minus.into() }
     }
 
     /// log P(plus) − log P(minus) of two whole answers, in nats.
+    ///
+    /// Example: `let found = load_model("mora/tiny-ipd").measure("Choose: ", answer_diff("action1",
+    /// "action2"))[0]; abs(found.value - (found.log_prob_1 - found.log_prob_2)) < 1e-5` is `true`
     pub fn answer_diff(plus: &str, minus: &str) -> Metric {
         crate::interp::metric::Metric::AnswerDiff { plus: plus.into(), minus: minus.into() }
     }
 
     /// log P(answer) of a whole answer, in nats.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").measure("Choose: ", log_prob("action1"))[0].value < 0.0` is `true`
     pub fn log_prob(answer: &str) -> Metric {
         crate::interp::metric::Metric::LogProb { answer: answer.into() }
     }
 
     /// The probability of several whole answers together, 0 to 1.
+    ///
+    /// Errors: no answers.
+    ///
+    /// Example: `let mass = load_model("mora/tiny-ipd").measure("Choose: ", legal_mass(["action1",
+    /// "action2"]))[0].value; mass > 0.0 && mass < 1.0` is `true`
     #[rhai_fn(return_raw)]
     pub fn legal_mass(answers: Array) -> ScriptResult<Metric> {
         let answers = argument::<Vec<String>>("legal_mass", "answers", &answers.into())?;
@@ -109,19 +139,29 @@ mod metrics {
     }
 
     /// The entropy of the next token, in nats.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").measure("Choose", entropy())[0].value < ln(768.0)` is `true`
     pub fn entropy() -> Metric {
         crate::interp::metric::Metric::Entropy
     }
 
     /// KL(reference ‖ model) of the next token, in nats; `reference` is another run's logits [batch, d_vocab].
+    ///
+    /// Example: `let model = load_model("mora/tiny-ipd"); fixed(model.measure("Choose",
+    /// kl(model.run("Choose").logits))[0].value, 4)` is `0.0000`
     pub fn kl(reference: Tensor) -> Metric {
         crate::interp::metric::Metric::Kl { reference: reference.into_tensor() }
     }
 
-    /// Measures a metric on a model's prompts: a frame with `prompt`, the prompts' own fields, `value`, and
-    /// for metrics of answers the log-probability of each (`log_prob_1`, …) and their `legal_mass`.
+    /// Measures a metric on a model's prompts: a frame with `prompt`, the prompts' own fields, `value`, and for
+    /// metrics of answers the log-probability of each (`log_prob_1`, …) and their `legal_mass`.
     ///
-    /// Options: `hooks` (as in `run_with_hooks`; they see the prompts continued by the answers).
+    /// Options: `hooks` (map | array, none): as in `run_with_hooks`; they see the prompts continued by the
+    /// answers.
+    ///
+    /// Example: `let model = load_model("mora/tiny-ipd"); model.measure([#{ text: "Choose: ", state: "CC" }],
+    /// answer_diff("action1", "action2")).names`
+    /// is `["prompt", "state", "value", "log_prob_1", "log_prob_2", "legal_mass"]`
     #[rhai_fn(return_raw)]
     pub fn measure(
         call: NativeCallContext,
@@ -140,7 +180,6 @@ mod metrics {
         Ok(prompts.label(&scoring.frame(&logits)?)?)
     }
 
-    /// Measures a metric on a model's prompts.
     #[rhai_fn(name = "measure", return_raw)]
     pub fn measure_plainly(
         call: NativeCallContext,
@@ -170,14 +209,10 @@ mod analyses {
     use crate::script::bind::prelude::*;
     use crate::script::bind::prompt::Prompts;
 
-    /// What is measured after a prompt.
-    pub type Metric = crate::interp::metric::Metric;
-    /// A language model.
-    pub type Model = crate::model::Model;
-    /// A table.
-    pub type Frame = crate::frame::Frame;
-    /// A tensor.
-    pub type Tensor = crate::tensor::NamedTensor;
+    type Metric = crate::interp::metric::Metric;
+    type Model = crate::model::Model;
+    type Frame = crate::frame::Frame;
+    type Tensor = crate::tensor::NamedTensor;
 
     /// Which component wrote how much of a logit difference: exact direct logit attribution, with the final
     /// norm's divisor frozen and post-norms folded in. A frame with `prompt`, the prompts' own fields,
@@ -186,9 +221,15 @@ mod analyses {
     ///
     /// With `answer_diff` the difference is that of the tokens by which the two answers part.
     ///
-    /// Options: `heads` (true: a row for each head; false: for each attention layer), `neurons` (array of
-    /// layers whose MLP is taken apart by neurons), `positions` ("last", "all", an index or an array),
-    /// `own_norm` (false; true gives the form of the earlier study, which does not sum to the difference).
+    /// Options: `heads` (bool, true): a row for each head; false: for each attention layer; `neurons` (array,
+    /// []): layers whose MLP is taken apart by neurons; `positions` ("last" | "all" | integer | array, "last"):
+    /// where it is measured; `own_norm` (bool, false): true gives the form of the earlier study, which does not
+    /// sum to the difference.
+    ///
+    /// Errors: a metric that is no difference of logits.
+    ///
+    /// Example: `let found = load_model("mora/tiny-ipd").logit_attribution("Choose: ", answer_diff("action1",
+    /// "action2")); abs(found.to_tensor("contribution").sum().item() - found[0].logit_diff) < 1e-3` is `true`
     #[rhai_fn(return_raw)]
     pub fn logit_attribution(
         call: NativeCallContext,
@@ -215,7 +256,6 @@ mod analyses {
         Ok(prompts.label(&frame)?)
     }
 
-    /// Direct logit attribution by head, at the last position.
     #[rhai_fn(name = "logit_attribution", return_raw)]
     pub fn logit_attribution_plainly(
         call: NativeCallContext,
@@ -229,6 +269,9 @@ mod analyses {
     /// A metric through the logit lens: the residual stream after each layer through the model's final norm,
     /// unembedding and soft-cap. A frame with `prompt`, the prompts' own fields, `layer` (−1 for the
     /// embedding), `value`, and for metrics of answers their log-probabilities and `legal_mass`.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").logit_lens("Choose: ", answer_diff("action1", "action2")).height`
+    /// is `27`
     #[rhai_fn(return_raw)]
     pub fn logit_lens(
         call: NativeCallContext,
@@ -242,10 +285,13 @@ mod analyses {
         Ok(prompts.label(&lens::logit_lens(model.decoder(), &scoring)?)?)
     }
 
-    /// The likeliest tokens through the logit lens: a frame with `prompt`, the prompts' own fields, `layer`
-    /// (−1 for the embedding), `position`, `rank`, `token`, `text` and `probability`.
+    /// The likeliest tokens through the logit lens: a frame with `prompt`, the prompts' own fields, `layer` (−1
+    /// for the embedding), `position`, `rank` (from 0), `token`, `text` and `probability`.
     ///
-    /// Options: `positions` ("last", "all", an index or an array), `top` (5 tokens).
+    /// Options: `positions` ("last" | "all" | integer | array, "last"): where; `top` (integer, 5): how many
+    /// tokens at each.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").lens_tokens("Choose action1 or", #{ top: 3 }).height` is `81`
     #[rhai_fn(return_raw)]
     pub fn lens_tokens(
         call: NativeCallContext,
@@ -269,18 +315,28 @@ mod analyses {
     }
 
     /// The logits [.., d_vocab] that residuals [.., d_model] would give: final norm, unembedding, soft-cap.
+    ///
+    /// Errors: a last axis of another length.
+    ///
+    /// Example: `let model = load_model("mora/tiny-ipd"); let run = model.run_with_cache("Choose action",
+    /// #{ sites: "blocks.25.hook_resid_post", positions: "last" });
+    /// model.lens(run.cache["blocks.25.hook_resid_post"]).squeeze(1).close_to(run.logits, 1e-3)` is `true`
     #[rhai_fn(return_raw)]
     pub fn lens(model: Model, residual: Tensor) -> ScriptResult<Tensor> {
         Ok(lens::lens_logits(model.decoder(), residual.tensor())?.into())
     }
 
-    /// The share of each head's attention that goes to categories of words: a frame with `prompt`, the
-    /// prompts' own fields, `layer`, `head`, `category`, `attention` (0 to 1).
+    /// The share of each head's attention that goes to categories of words: a frame with `prompt`, the prompts'
+    /// own fields, `layer`, `head`, `category`, `attention` (0 to 1).
     ///
     /// `categories` is a map from names to arrays of words; a token counts where it holds any part of an
     /// occurrence of one in the prompt.
     ///
-    /// Options: `queries` ("last": from the last position; "all", an index or an array: the mean over these).
+    /// Options: `queries` ("last" | "all" | integer | array, "last"): the positions that look; of several, the
+    /// mean.
+    ///
+    /// Example: `let seen = load_model("mora/tiny-ipd").attention("Choose action1 or action2",
+    /// #{ actions: ["action1", "action2"], verb: ["Choose"] }); seen.height == 26 * 8 * 2` is `true`
     #[rhai_fn(return_raw)]
     pub fn attention(model: Model, prompts: Dynamic, categories: Map, options: Map) -> ScriptResult<Frame> {
         let prompts = Prompts::read(&model, &prompts)?;
@@ -311,7 +367,6 @@ mod analyses {
         Ok(prompts.label(&frame)?)
     }
 
-    /// The share of each head's attention, from the last position, that goes to categories of words.
     #[rhai_fn(name = "attention", return_raw)]
     pub fn attention_plainly(model: Model, prompts: Dynamic, categories: Map) -> ScriptResult<Frame> {
         attention(model, prompts, categories, Map::new())

@@ -32,38 +32,50 @@ mod models {
 
     /// A language model.
     pub type Model = crate::model::Model;
-    /// Changes of a base's weights.
-    pub type Adapter = crate::lora::Adapter;
+    type Adapter = crate::lora::Adapter;
 
-    /// The model with an adapter beside its weights, in place of the one it carries. The weights are shared,
-    /// so it costs the adapter's memory alone; the adapter is computed in float32.
+    /// The model with an adapter beside its weights, in place of the one it carries. The weights are shared, so
+    /// it costs the adapter's memory alone; the adapter is computed in float32.
     ///
     /// Errors: an adapter of another base says which module, layer or size does not fit.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").with_adapter(load_adapter("mora/tiny-ipd/PT2")).adapter`
+    /// is `mora/tiny-ipd/PT2`
     #[rhai_fn(return_raw)]
     pub fn with_adapter(model: Model, adapter: Adapter) -> ScriptResult<Model> {
         Ok(apply::with_adapter(&model, &adapter)?)
     }
 
-    /// The model with the adapter that it carries written into its weights, in the weights' own number
-    /// format. Weights that the adapter leaves alone are shared.
     #[rhai_fn(return_raw)]
     pub fn merged(model: Model) -> ScriptResult<Model> {
         Ok(model.merged()?)
     }
 
-    /// The model with an adapter written into its weights.
+    /// The model with an adapter written into its weights, in the weights' own number format: that which is
+    /// given, or the one that it carries. Weights that the adapter leaves alone are shared.
+    ///
+    /// Errors: no adapter, or one of another base.
+    ///
+    /// Example: `let model = load_model("mora/tiny-ipd"); let adapter = load_adapter("mora/tiny-ipd/PT2");
+    /// model.merged(adapter).run("Choose").logits.close_to(model.with_adapter(adapter).run("Choose").logits,
+    /// 1e-3)` is `true`
     #[rhai_fn(name = "merged", return_raw)]
     pub fn merged_with(model: Model, adapter: Adapter) -> ScriptResult<Model> {
         Ok(apply::with_adapter(&model, &adapter)?.merged()?)
     }
 
     /// The model without the adapter that it carries. The weights are shared.
+    ///
+    /// Example: `let model = load_model("mora/tiny-ipd").with_adapter(load_adapter("mora/tiny-ipd/PT2"));
+    /// model.base.adapter == ()` is `true`
     #[rhai_fn(get = "base")]
     pub fn base(model: Model) -> Model {
         model.base()
     }
 
     /// The name of the adapter that the model carries, or ().
+    ///
+    /// Example: `load_model("mora/tiny-ipd").adapter == ()` is `true`
     #[rhai_fn(get = "adapter")]
     pub fn adapter(model: Model) -> Dynamic {
         model.adapter().map_or(Dynamic::UNIT, |name| name.to_owned().into())
@@ -82,10 +94,14 @@ mod adapters {
     pub type Adapter = crate::lora::Adapter;
 
     /// Opens an adapter as peft stores it: a directory with `adapter_config.json` and
-    /// `adapter_model.safetensors`, or `"org/name"` or `"org/name@revision"` on the hub.
+    /// `adapter_model.safetensors`, `"org/name"` or `"org/name@revision"` on the hub, or one of those embedded
+    /// beside the embedded model, `"mora/tiny-ipd/PT2"`, `PT3_De`, `PT3_Ut` and `PT4`.
     ///
-    /// Errors: an option that mora does not compute, a tensor without a place, a missing half of a pair and
-    /// a rank or shape that does not fit are refused by name.
+    /// Errors: an option that mora does not compute, a tensor without a place, a missing half of a pair and a
+    /// rank or shape that does not fit are refused by name.
+    ///
+    /// Example: `load_adapter("mora/tiny-ipd/PT2")`
+    /// is `mora/tiny-ipd/PT2: LoRA of rank 8 on 182 modules in 26 layers, 252928 parameters`
     #[rhai_fn(return_raw)]
     pub fn load_adapter(call: NativeCallContext, reference: &str) -> ScriptResult<Adapter> {
         let context = Context::of(&call)?;
@@ -97,6 +113,9 @@ mod adapters {
 
     /// Writes an adapter as peft does into a folder of the output folder: `adapter_config.json` and
     /// `adapter_model.safetensors` in float32. peft and `load_adapter` read it.
+    ///
+    /// Example: `load_adapter("mora/tiny-ipd/PT2").keep("MLP").save("mlp_alone");
+    /// load_adapter(output_folder() + "/mlp_alone").modules.len()` is `78`
     #[rhai_fn(return_raw)]
     pub fn save(call: NativeCallContext, adapter: Adapter, folder: &str) -> ScriptResult<()> {
         let context = Context::of(&call)?;
@@ -106,35 +125,47 @@ mod adapters {
     }
 
     /// What the adapter is called: its reference, or how it was made from others.
+    ///
+    /// Example: `(load_adapter("mora/tiny-ipd/PT2") * 0.5).name` is `mora/tiny-ipd/PT2 * 0.5`
     #[rhai_fn(get = "name")]
     pub fn name(adapter: Adapter) -> String {
         adapter.name().to_owned()
     }
 
     /// The adapter under another name.
+    ///
+    /// Example: `(load_adapter("mora/tiny-ipd/PT2") * 0.5).named("half").name` is `half`
     pub fn named(adapter: Adapter, name: &str) -> Adapter {
         adapter.named(name)
     }
 
     /// The base that the adapter was made for, as its maker called it, or ().
+    ///
+    /// Example: `load_adapter("mora/tiny-ipd/PT2").base` is `mora/tiny-ipd`
     #[rhai_fn(get = "base")]
     pub fn base(adapter: Adapter) -> Dynamic {
         adapter.config().base.clone().map_or(Dynamic::UNIT, Dynamic::from)
     }
 
     /// The whole names of the modules that the adapter changes, in the order of a forward.
+    ///
+    /// Example: `load_adapter("mora/tiny-ipd/PT2").modules[0]` is `model.layers.0.self_attn.q_proj`
     #[rhai_fn(get = "modules")]
     pub fn modules(adapter: Adapter) -> Array {
         array(adapter.modules().keys().map(|place| adapter.module_name(*place)))
     }
 
     /// The layers that the adapter changes.
+    ///
+    /// Example: `load_adapter("mora/tiny-ipd/PT2").keep("L11-L13").layers` is `[11, 12, 13]`
     #[rhai_fn(get = "layers")]
     pub fn layers(adapter: Adapter) -> Array {
         array(adapter.layers().into_iter().map(|layer| layer as i64))
     }
 
     /// Numbers in all of the adapter's tensors.
+    ///
+    /// Example: `load_adapter("mora/tiny-ipd/PT2").n_parameters` is `252928`
     #[rhai_fn(get = "n_parameters")]
     pub fn n_parameters(adapter: Adapter) -> i64 {
         adapter.n_parameters() as i64
@@ -154,7 +185,12 @@ mod combined {
 
     type Adapter = crate::lora::Adapter;
 
-    /// The adapter at another strength: every change times a number. Not for a DoRA.
+    /// The adapter at another strength: every change times a number.
+    ///
+    /// Errors: a DoRA.
+    ///
+    /// Example: `let adapter = load_adapter("mora/tiny-ipd/PT2");
+    /// fixed((adapter * 0.5).norms()[0].norm / adapter.norms()[0].norm, 4)` is `0.5000`
     #[rhai_fn(name = "*", return_raw)]
     pub fn times(adapter: Adapter, factor: f64) -> ScriptResult<Adapter> {
         Ok(adapter.scaled(factor)?)
@@ -175,36 +211,59 @@ mod combined {
         Ok(adapter.scaled(factor as f64)?)
     }
 
-    /// The sum of two adapters of one base, exact: their ranks add up. Not for a DoRA.
+    /// The sum of two adapters of one base, exact: their ranks add up.
+    ///
+    /// Errors: a DoRA, adapters of different shapes.
+    ///
+    /// Example: `(load_adapter("mora/tiny-ipd/PT2") + load_adapter("mora/tiny-ipd/PT4")).norms()[0].rank`
+    /// is `16`
     #[rhai_fn(name = "+", return_raw)]
     pub fn plus(left: Adapter, right: Adapter) -> ScriptResult<Adapter> {
         Ok(left.plus(&right)?)
     }
 
-    /// The difference of two adapters of one base, exact: their ranks add up. Not for a DoRA.
+    /// The difference of two adapters of one base, exact: their ranks add up.
+    ///
+    /// Errors: a DoRA, adapters of different shapes.
+    ///
+    /// Example: `let adapter = load_adapter("mora/tiny-ipd/PT2"); fixed((adapter - adapter).norms()[0].norm,
+    /// 6)` is `0.000000`
     #[rhai_fn(name = "-", return_raw)]
     pub fn minus(left: Adapter, right: Adapter) -> ScriptResult<Adapter> {
         Ok(left.plus(&right.scaled(-1.0)?)?)
     }
 
-    /// The adapter with its change of some parts replaced by another's: `a.with_part("L13_MLP", b)`. Where
-    /// `from` leaves a part alone, so does the result.
+    /// The adapter with its change of some parts replaced by another's. Where `from` leaves a part alone, so
+    /// does the result.
     ///
     /// A part is a layer (`"L13"`), a range (`"L11-L23"`), a half of these (`"L13_MLP"`, `"L11-L23_ATTN"`,
-    /// `"MLP"`), a module by its name or the end of it (`"q_proj"`, `"layers.3.mlp.up_proj"`), a glob over whole names
-    /// (`"*.layers.1?.mlp.*"`), or an array of these.
+    /// `"MLP"`), a module by its name or the end of it (`"q_proj"`, `"layers.3.mlp.up_proj"`), a glob over
+    /// whole names (`"*.layers.1?.mlp.*"`), or an array of these.
+    ///
+    /// Errors: a part that neither changes, a DoRA beside a LoRA.
+    ///
+    /// Example: `load_adapter("mora/tiny-ipd/PT2").with_part("L13_MLP",
+    /// load_adapter("mora/tiny-ipd/PT4")).name` is `mora/tiny-ipd/PT2 with L13_MLP of mora/tiny-ipd/PT4`
     #[rhai_fn(return_raw)]
     pub fn with_part(adapter: Adapter, part: Dynamic, from: Adapter) -> ScriptResult<Adapter> {
         Ok(adapter.with_part(&parts("with_part", &part)?, &from)?)
     }
 
-    /// The adapter with some parts of its change alone: `a.keep("L11-L23_MLP")`. For parts see `with_part`.
+    /// The adapter with some parts of its change alone. For parts see `with_part`.
+    ///
+    /// Errors: a part that the adapter does not change.
+    ///
+    /// Example: `load_adapter("mora/tiny-ipd/PT2").keep("L11-L23_MLP").modules.len()` is `39`
     #[rhai_fn(return_raw)]
     pub fn keep(adapter: Adapter, part: Dynamic) -> ScriptResult<Adapter> {
         Ok(adapter.keep(&parts("keep", &part)?)?)
     }
 
-    /// The adapter without some parts of its change: `a.zero("ATTN")`. For parts see `with_part`.
+    /// The adapter without some parts of its change. For parts see `with_part`.
+    ///
+    /// Errors: a part that the adapter does not change.
+    ///
+    /// Example: `load_adapter("mora/tiny-ipd/PT2").zero("ATTN").modules.len()` is `78`
     #[rhai_fn(return_raw)]
     pub fn zero(adapter: Adapter, part: Dynamic) -> ScriptResult<Adapter> {
         Ok(adapter.zero(&parts("zero", &part)?)?)
@@ -225,8 +284,12 @@ mod measures {
     /// `module`, `rank`, `scale` (s), `norm` (‖ΔW‖, Frobenius) and the largest singular values of ΔW
     /// (`singular_1`, …; null beyond the rank). Of a DoRA: before its magnitude.
     ///
-    /// Options: `by` ("module", "component" or "layer": the norm of all modules together, without the
-    /// columns of single modules), `singular_values` (3: how many).
+    /// Options: `by` ("module" | "component" | "layer", "module"): what a row is of; but for "module" the norm
+    /// is that of all modules together, without the columns of single modules; `singular_values` (integer, 3):
+    /// how many.
+    ///
+    /// Example: `load_adapter("mora/tiny-ipd/PT2").norms(#{ by: "component" }).names`
+    /// is `["component", "layer", "kind", "norm"]`
     #[rhai_fn(return_raw)]
     pub fn norms(adapter: Adapter, options: Map) -> ScriptResult<Frame> {
         let mut options = Options::of("norms", options);
@@ -251,14 +314,17 @@ mod measures {
         Ok(crate::frame::Frame::new(frame)?)
     }
 
-    /// How large an adapter's changes are, module by module.
     #[rhai_fn(name = "norms", return_raw)]
     pub fn norms_plainly(adapter: Adapter) -> ScriptResult<Frame> {
         norms(adapter, Map::new())
     }
 
     /// The cosine between the changes ΔW of two adapters of one base, over all modules together: −1 to 1.
-    /// Not for a DoRA.
+    ///
+    /// Errors: a DoRA, adapters of different shapes.
+    ///
+    /// Example: `let adapter = load_adapter("mora/tiny-ipd/PT2"); fixed(adapter.cosine(adapter * -2.0), 4)`
+    /// is `-1.0000`
     #[rhai_fn(return_raw)]
     pub fn cosine(adapter: Adapter, other: Adapter) -> ScriptResult<f64> {
         Ok(norms::cosine(&adapter, &other)?)
@@ -267,7 +333,12 @@ mod measures {
     /// The cosine between the changes ΔW of two adapters of one base, part by part: a frame with `component`,
     /// `layer`, `kind`, `module`, `cosine` (null where one of them changes nothing), `norm` and `other_norm`.
     ///
-    /// Options: `by` ("module", "component" or "layer").
+    /// Options: `by` ("module" | "component" | "layer", "module"): what a row is of.
+    ///
+    /// Errors: a DoRA, adapters of different shapes.
+    ///
+    /// Example: `load_adapter("mora/tiny-ipd/PT2").cosines(load_adapter("mora/tiny-ipd/PT4"),
+    /// #{ by: "layer" }).height` is `26`
     #[rhai_fn(return_raw)]
     pub fn cosines(adapter: Adapter, other: Adapter, options: Map) -> ScriptResult<Frame> {
         let mut options = Options::of("cosines", options);
@@ -281,7 +352,6 @@ mod measures {
         Ok(crate::frame::Frame::new(frame)?)
     }
 
-    /// The cosine between the changes of two adapters, module by module.
     #[rhai_fn(name = "cosines", return_raw)]
     pub fn cosines_plainly(adapter: Adapter, other: Adapter) -> ScriptResult<Frame> {
         cosines(adapter, other, Map::new())

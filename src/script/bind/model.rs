@@ -51,11 +51,17 @@ mod model {
     /// A language model: a decoder with its tokenizer. Copies share the weights.
     pub type Model = crate::model::Model;
 
-    /// Opens a model by reference: `"mora/tiny-ipd"` (embedded), a directory in Hugging Face layout, a
-    /// `.gguf` file, or `"org/name"` or `"org/name@revision"` on the hub.
+    /// Opens a model by reference: `"mora/tiny-ipd"` (embedded), a directory in Hugging Face layout, a `.gguf`
+    /// file, or `"org/name"` or `"org/name@revision"` on the hub.
     ///
-    /// Options: `dtype` ("f32", "bf16", "f16"; default: the run's `--dtype`), `device` ("cpu", "cuda:0",
-    /// "metal"; default: the run's `--device`).
+    /// Options: `dtype` ("f32" | "bf16" | "f16", the run's `--dtype`): the number format of the weights;
+    /// `device` (string, the run's `--device`): where they lie, "cpu", "cuda:0" or "metal".
+    ///
+    /// Errors: a model of a family or with a setting that mora does not compute, a file that is missing or does
+    /// not fit.
+    ///
+    /// Example: `load_model("mora/tiny-ipd", #{ dtype: "f32" })`
+    /// is `mora/tiny-ipd (gemma2, 26 layers × 8 heads, d_model 64, 768 tokens)`
     #[rhai_fn(return_raw)]
     pub fn load_model(call: NativeCallContext, reference: &str, options: Map) -> ScriptResult<Model> {
         let context = Context::of(&call)?;
@@ -70,78 +76,103 @@ mod model {
         Ok(model)
     }
 
-    /// Opens a model with the run's device and dtype.
     #[rhai_fn(name = "load_model", return_raw)]
     pub fn load_model_plainly(call: NativeCallContext, reference: &str) -> ScriptResult<Model> {
         load_model(call, reference, Map::new())
     }
 
     /// What the model was opened as.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").reference` is `mora/tiny-ipd`
     #[rhai_fn(get = "reference")]
     pub fn reference(model: Model) -> String {
         model.reference().to_owned()
     }
 
     /// The model's family: `gemma2`, `llama`, ….
+    ///
+    /// Example: `load_model("mora/tiny-ipd").family` is `gemma2`
     #[rhai_fn(get = "family")]
     pub fn family(model: Model) -> String {
         model.decoder().config().family.clone()
     }
 
     /// Number of layers.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").n_layers` is `26`
     #[rhai_fn(get = "n_layers")]
     pub fn n_layers(model: Model) -> i64 {
         model.decoder().config().n_layers() as i64
     }
 
     /// Query heads in a layer.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").n_heads` is `8`
     #[rhai_fn(get = "n_heads")]
     pub fn n_heads(model: Model) -> i64 {
         model.decoder().config().n_heads as i64
     }
 
     /// Key/value heads in a layer.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").n_kv_heads` is `4`
     #[rhai_fn(get = "n_kv_heads")]
     pub fn n_kv_heads(model: Model) -> i64 {
         model.decoder().config().n_kv_heads as i64
     }
 
     /// Width of the residual stream.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").d_model` is `64`
     #[rhai_fn(get = "d_model")]
     pub fn d_model(model: Model) -> i64 {
         model.decoder().config().d_model as i64
     }
 
     /// Width of a head.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").d_head` is `16`
     #[rhai_fn(get = "d_head")]
     pub fn d_head(model: Model) -> i64 {
         model.decoder().config().d_head as i64
     }
 
     /// Hidden width of the MLP.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").d_mlp` is `128`
     #[rhai_fn(get = "d_mlp")]
     pub fn d_mlp(model: Model) -> i64 {
         model.decoder().config().d_mlp as i64
     }
 
-    /// Tokens in the vocabulary.
+    /// Tokens in the vocabulary: the length of the logits' last axis.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").d_vocab` is `768`
     #[rhai_fn(get = "d_vocab")]
     pub fn d_vocab(model: Model) -> i64 {
         model.decoder().config().vocab_size as i64
     }
 
     /// Longest sequence the model was made for, in tokens.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").n_ctx` is `8192`
     #[rhai_fn(get = "n_ctx")]
     pub fn n_ctx(model: Model) -> i64 {
         model.decoder().config().n_ctx as i64
     }
 
-    /// The names of all sites of the model, in the order of a forward.
     pub fn sites(model: Model) -> Array {
         array(model.decoder().sites().iter().map(ToString::to_string))
     }
 
-    /// The names of the sites that a glob selects: `model.sites("blocks.*.hook_mlp_out")`.
+    /// The names of the sites that a glob selects, in the order of a forward; without one, of all sites of the
+    /// model.
+    ///
+    /// Errors: a glob that selects none.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").sites("blocks.3.hook_*")` is `["blocks.3.hook_resid_pre",
+    /// "blocks.3.hook_attn_out", "blocks.3.hook_resid_mid", "blocks.3.hook_mlp_out",
+    /// "blocks.3.hook_resid_post"]`
     #[rhai_fn(name = "sites", return_raw)]
     pub fn sites_matching(model: Model, glob: &str) -> ScriptResult<Array> {
         let glob = glob.parse::<crate::model::site::SiteGlob>()?;
@@ -170,20 +201,24 @@ mod tokens {
     use crate::model::tokenizer::Message;
     use crate::script::bind::prelude::*;
 
-    /// A language model.
-    pub type Model = crate::model::Model;
+    type Model = crate::model::Model;
     /// A table.
     pub type Frame = crate::frame::Frame;
 
-    /// The token ids of a text as a prompt: with the model's leading special tokens, unless the text has
-    /// them already.
+    /// The token ids of a text as a prompt: with the model's leading special tokens, unless the text has them
+    /// already.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").tokens("Choose action1")` is `[2, 631, 383, 280]`
     #[rhai_fn(return_raw)]
     pub fn tokens(model: Model, text: &str) -> ScriptResult<Array> {
         Ok(array(model.tokenizer().encode_prompt(text)?.into_iter().map(i64::from)))
     }
 
-    /// The tokens of a text as a prompt: a frame with `position`, `id`, `token` and the bytes `start` to
-    /// `end` of the text that each stands for.
+    /// The tokens of a text as a prompt: a frame with `position`, `id`, `token` and the bytes `start` to `end`
+    /// of the text that each stands for.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").token_frame("Choose action1").column("token")`
+    /// is `["<bos>", "Choose", " action", "1"]`
     #[rhai_fn(return_raw)]
     pub fn token_frame(model: Model, text: &str) -> ScriptResult<Frame> {
         let spans = model.prompt_spans(text)?;
@@ -198,7 +233,12 @@ mod tokens {
 
     /// The text of an array of token ids.
     ///
-    /// Options: `skip_special` (false; true leaves special tokens out).
+    /// Options: `skip_special` (bool, false): true leaves special tokens out.
+    ///
+    /// Errors: an id outside the vocabulary.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").text([2, 631, 383, 280], #{ skip_special: true })`
+    /// is `Choose action1`
     #[rhai_fn(name = "text", return_raw)]
     pub fn text_with(model: Model, tokens: Array, options: Map) -> ScriptResult<String> {
         let tokens = argument::<Vec<usize>>("text", "tokens", &tokens.into())?;
@@ -214,7 +254,11 @@ mod tokens {
         text_with(model, tokens, Map::new())
     }
 
-    /// The positions of the tokens that hold any part of `words` in a prompt's text.
+    /// The positions of the tokens that hold any part of `words` in a prompt's text, an array.
+    ///
+    /// Errors: a text without these words.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").positions_of("Choose action1 or action2", "action1")` is `[2, 3]`
     #[rhai_fn(return_raw)]
     pub fn positions_of(model: Model, text: &str, words: &str) -> ScriptResult<Array> {
         let positions = model.positions_of(&model.prompt(text)?, words)?;
@@ -224,20 +268,25 @@ mod tokens {
         }
     }
 
-    /// True where the model has a chat template.
+    /// True where the model has a chat template, which `chat` needs.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").has_chat_template` is `true`
     #[rhai_fn(get = "has_chat_template")]
     pub fn has_chat_template(model: Model) -> bool {
         model.tokenizer().has_chat_template()
     }
 
-    /// A user's turn as the model's chat template renders it, ready for the model's answer.
     #[rhai_fn(return_raw)]
     pub fn chat(model: Model, text: &str) -> ScriptResult<String> {
         Ok(model.tokenizer().render_chat(&[Message::user(text)], true)?)
     }
 
-    /// A conversation as the model's chat template renders it, ready for the model's answer: an array of
-    /// maps with `role` ("system", "user", "assistant") and `content`.
+    /// A conversation as the model's chat template renders it, ready for the model's answer: the text of a
+    /// user's turn, or an array of maps with `role` ("system", "user", "assistant") and `content`.
+    ///
+    /// Errors: a model without a chat template, a role that its template does not take.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").chat("Choose.").split("\n").len()` is `4`
     #[rhai_fn(name = "chat", return_raw)]
     pub fn chat_turns(model: Model, turns: Array) -> ScriptResult<String> {
         let messages = turns
@@ -265,8 +314,7 @@ mod run {
     use crate::script::bind::prelude::*;
     use crate::script::bind::prompt::Prompts;
 
-    /// A language model.
-    pub type Model = crate::model::Model;
+    type Model = crate::model::Model;
     /// A tensor.
     pub type Tensor = crate::tensor::NamedTensor;
     /// What sites held during a run.
@@ -275,11 +323,16 @@ mod run {
     /// What a forward over prompts left.
     pub type Run = super::Run;
 
-    /// Runs prompts: a string, an array of token ids, a map with `text`, or an array of these. The run has
-    /// `logits` at each prompt's last position: [batch, d_vocab].
+    /// Runs prompts: a string, an array of token ids, a map with `text` or `tokens`, or an array of these. The
+    /// other fields of such a map that are text, numbers or truth values become columns of frames. The run has
+    /// `logits`.
     ///
-    /// Options: `logits` ("last", "all" for [batch, pos, d_vocab] with zeros behind shorter prompts, or
-    /// "none").
+    /// Options: `logits` ("last" | "all" | "none", "last"): "last" at each prompt's last position, [batch,
+    /// d_vocab]; "all" [batch, pos, d_vocab] with zeros behind shorter prompts.
+    ///
+    /// Errors: no prompts, one without tokens.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").run(["Choose.", "Choose action1"]).logits.shape` is `[2, 768]`
     #[rhai_fn(name = "run", return_raw)]
     pub fn run_with(model: Model, prompts: Dynamic, options: Map) -> ScriptResult<Run> {
         let prompts = Prompts::read(&model, &prompts)?;
@@ -289,7 +342,6 @@ mod run {
         Ok(forward(&model, &prompts, &cache, &mut NoTap)?)
     }
 
-    /// Runs prompts for their last logits.
     #[rhai_fn(name = "run", return_raw)]
     pub fn run_plainly(model: Model, prompts: Dynamic) -> ScriptResult<Run> {
         run_with(model, prompts, Map::new())
@@ -297,10 +349,17 @@ mod run {
 
     /// Runs prompts and keeps what chosen sites held, in `cache`.
     ///
-    /// Options: `sites` (a glob or an array of globs; default `"*"`, every site), `positions` ("all", "last", an
-    /// index, or an array of indices; negative ones count from the end), `stop_at_layer` (blocks from this
-    /// one on are not run; no logits then), `logits` ("last", "all", "none"), `hooks` (as in
-    /// `run_with_hooks`; the cache sees what they leave).
+    /// Options: `sites` (string | array, "*"): a glob or an array of globs; `positions` ("all" | "last" |
+    /// integer | array, "all"): an index or an array of indices, of which negative ones count from the end;
+    /// `stop_at_layer` (integer, none): blocks from this one on are not run, and there are no logits then;
+    /// `logits` ("last" | "all" | "none", "last"): as in `run`; `hooks` (map | array, none): as in
+    /// `run_with_hooks`, and the cache sees what they leave.
+    ///
+    /// Errors: a glob that selects no site, a position outside a prompt.
+    ///
+    /// Example: `let run = load_model("mora/tiny-ipd").run_with_cache("Choose action1",
+    /// #{ sites: "blocks.*.hook_resid_post", positions: "last" }); run.cache["blocks.8.hook_resid_post"].shape`
+    /// is `[1, 1, 64]`
     #[rhai_fn(return_raw)]
     pub fn run_with_cache(
         call: NativeCallContext,
@@ -322,8 +381,17 @@ mod run {
     }
 
     /// Runs prompts with hooks: a map from sites (globs too) to a closure, an intervention such as
-    /// `zero_ablation()`, or an array of these, which run in order. A closure gets the site's value as a
-    /// tensor and gives a tensor of the same shape in its place, or `()` to leave it.
+    /// `zero_ablation()`, or an array of these, which run in order; or an array of such maps. A closure gets
+    /// the site's value as a tensor and gives a tensor of the same shape in its place, or `()` to leave it.
+    ///
+    /// Options: `logits` ("last" | "all" | "none", "last"): as in `run`.
+    ///
+    /// Errors: a glob that selects no site, a tensor of another shape, an intervention that the site does not
+    /// take.
+    ///
+    /// Example: `let model = load_model("mora/tiny-ipd"); let plain = model.run("Choose").logits;
+    /// let halved = model.run_with_hooks("Choose", #{ "blocks.8.hook_mlp_out": |act| act * 0.5 }).logits;
+    /// plain.close_to(halved, 1e-6)` is `false`
     #[rhai_fn(return_raw)]
     pub fn run_with_hooks(
         call: NativeCallContext,
@@ -334,9 +402,6 @@ mod run {
         run_with_hooks_and(call, model, prompts, hooks, Map::new())
     }
 
-    /// Runs prompts with hooks.
-    ///
-    /// Options: `logits` ("last", "all", "none").
     #[rhai_fn(name = "run_with_hooks", return_raw)]
     pub fn run_with_hooks_and(
         call: NativeCallContext,
@@ -353,12 +418,20 @@ mod run {
     }
 
     /// The logits that the run computed: [batch, d_vocab], or [batch, pos, d_vocab].
+    ///
+    /// Errors: a run that was asked for none.
+    ///
+    /// Example: `let model = load_model("mora/tiny-ipd");
+    /// model.run("Choose action1 or").logits.argmax(-1).item() == model.tokens(" action")[1]` is `true`
     #[rhai_fn(get = "logits", return_raw)]
     pub fn logits(run: Run) -> ScriptResult<Tensor> {
         run.logits.ok_or_else(|| Error::new("this run computed no logits").into())
     }
 
     /// What the chosen sites held.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").run_with_cache("Choose", #{ sites: "blocks.3.*" }).cache`
+    /// is `cache of 25 sites`
     #[rhai_fn(get = "cache")]
     pub fn cache(run: Run) -> Cache {
         run.cache

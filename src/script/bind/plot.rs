@@ -20,24 +20,34 @@ mod charts {
     use crate::script::bind::charts::{self as data, Bounds, figure_options};
     use crate::script::bind::prelude::*;
 
-    /// A picture of numbers, drawn where it is saved. Figures have the same options: `title`; `caption`, below
-    /// everything (what was measured, on how many); `x_label` and `y_label` (by default the names of the columns, "" for
-    /// none); `width` and `height` in logical pixels, 96
-    /// an inch (by default what suits the data); `x_range` and `y_range` ([low, high]) of axes of numbers; and
-    /// `legend` (true). Missing values show as gaps, crosses or hatched cells.
+    /// A picture of numbers, drawn where it is saved. Missing values show as gaps, crosses or hatched cells.
+    ///
+    /// Options of every figure: `title` (string, none): above it; `caption` (string, none): below everything:
+    /// what was measured, on how many; `x_label` (string, the column's name): "" for none; `y_label` (string,
+    /// the column's name): "" for none; `width` (integer, what suits the data): in logical pixels, 96 an inch;
+    /// `height` (integer, what suits the data): in the same; `x_range` (array, the data with some room): [low,
+    /// high] of a horizontal axis of numbers; `y_range` (array, the data with some room): [low, high] of a
+    /// vertical one; `legend` (bool, true): whether it is shown.
     pub type Figure = crate::plot::Figure;
     /// A table.
     pub type Frame = crate::frame::Frame;
     /// A tensor.
     pub type Tensor = crate::tensor::NamedTensor;
 
-    /// Draws bars: `bar(frame, #{ x: "component", y: "delta", top: 20 })`. There is one row for each bar; bars
-    /// stand in the order of the rows.
+    /// Draws bars. There is one row for each bar; bars stand in the order of the rows.
     ///
-    /// Options: `x` (required), the column of labels; `y` (required), the column of values; `group`, a column
-    /// whose values stand side by side in colours; `lo` and `hi`, or `error`, columns of error bars; `top`, how
-    /// many of the largest values in size are shown, largest first; `horizontal` (true with `top`); `sign_colors`
-    /// (false), red for positive and blue for negative values; and those of every figure.
+    /// Options: `x` (string, required): the column of labels; `y` (string, required): the column of values;
+    /// `group` (string, none): a column whose values stand side by side in colours; `lo` (string, none): the
+    /// column of the error bars' lower ends; `hi` (string, none): that of their upper ends; `error` (string,
+    /// none): in place of these, the column of a distance to both sides; `top` (integer, all): how many of the
+    /// largest values in size are shown, largest first; `horizontal` (bool, true with `top`, else false): bars
+    /// to the right; `sign_colors` (bool, false): red for positive and blue for negative values; and those of
+    /// every figure.
+    ///
+    /// Errors: several rows for one bar, a column of values that holds no numbers.
+    ///
+    /// Example: `let table = frame(["component", "delta"], [["L8_MLP", 1.5], ["L2H3", -0.25]]);
+    /// table.bar(#{ x: "component", y: "delta", title: "Effects" })` is `bar figure of 720 × 440`
     #[rhai_fn(return_raw)]
     pub fn bar(frame: Frame, options: Map) -> ScriptResult<Figure> {
         let mut options = Options::of("bar", options);
@@ -59,12 +69,19 @@ mod charts {
         Ok(crate::plot::Figure::bars(bars, settings)?)
     }
 
-    /// Draws lines: `line(frame, #{ x: "layer", y: "delta", group: "model" })`. There is one row for each point;
-    /// a line goes from small x to large, with a gap where a value is missing.
+    /// Draws lines. There is one row for each point; a line goes from small x to large, with a gap where a
+    /// value is missing.
     ///
-    /// Options: `x` and `y` (required), columns of numbers; `group`, a column whose values give a line each; `lo`
-    /// and `hi`, or `error`, columns of a band around each line; `marks`, an array of heights for dashed lines
-    /// across; and those of every figure.
+    /// Options: `x` (string, required): a column of numbers; `y` (string, required): a column of numbers;
+    /// `group` (string, none): a column whose values give a line each; `lo` (string, none): the column of a
+    /// band's lower ends around each line; `hi` (string, none): that of its upper ends; `error` (string, none):
+    /// in place of these, the column of a distance to both sides; `marks` (array, none): heights of dashed
+    /// lines across; and those of every figure.
+    ///
+    /// Errors: several rows for one point.
+    ///
+    /// Example: `let table = frame(#{ layer: 0..3, delta: [0.5, -1.0, 0.2] }); table.line(#{ x: "layer",
+    /// y: "delta", marks: [0.0] }).kind` is `line`
     #[rhai_fn(return_raw)]
     pub fn line(frame: Frame, options: Map) -> ScriptResult<Figure> {
         let mut options = Options::of("line", options);
@@ -78,11 +95,15 @@ mod charts {
         Ok(crate::plot::Figure::lines(Lines { series, marks }, settings)?)
     }
 
-    /// Draws points: `scatter(frame, #{ x: "forward", y: "reverse", diagonal: true })`.
+    /// Draws points.
     ///
-    /// Options: `x` and `y` (required), columns of numbers; `group`, a column whose values give a colour each;
-    /// `label`, a column whose values stand beside the points (`()` for none; a label that finds no free place is
-    /// left out); `diagonal` (false), a dashed line where x and y are equal; and those of every figure.
+    /// Options: `x` (string, required): a column of numbers; `y` (string, required): a column of numbers;
+    /// `group` (string, none): a column whose values give a colour each; `label` (string, none): a column whose
+    /// values stand beside the points, `()` for none; a label that finds no free place is left out; `diagonal`
+    /// (bool, false): a dashed line where x and y are equal; and those of every figure.
+    ///
+    /// Example: `let table = frame(["forward", "reverse"], [[1.5, -1.2], [0.3, -0.4]]);
+    /// table.scatter(#{ x: "forward", y: "reverse", diagonal: true }).kind` is `scatter`
     #[rhai_fn(return_raw)]
     pub fn scatter(frame: Frame, options: Map) -> ScriptResult<Figure> {
         let mut options = Options::of("scatter", options);
@@ -96,14 +117,19 @@ mod charts {
         Ok(crate::plot::Figure::scatter(Scatter { groups, diagonal }, settings)?)
     }
 
-    /// Draws a matrix as coloured cells: `heatmap(frame, #{ x: "head", y: "layer", value: "delta" })`, with one row
-    /// of the frame for each cell; or a tensor of two axes, its first one down. Numbers stand in their order,
+    /// Draws a matrix as coloured cells, with one row of the frame for each cell. Numbers stand in their order,
     /// other labels in the order they first appear.
     ///
-    /// Options: for a frame `x`, `y` and `value` (required), the columns; for a tensor `row_labels` and
-    /// `column_labels`, arrays (by default numbers from 0); `scale` ("diverging", white at zero | "sequential");
-    /// `limits` ([low, high]), the values at the ends of the colours; `show_values` (where they fit);
-    /// `value_label`, beside the colours; and those of every figure.
+    /// Options: `x` (string, required): the column of what stands across; `y` (string, required): that of what
+    /// stands down; `value` (string, required): that of the values; `scale` ("diverging" | "sequential",
+    /// "diverging"): "diverging" is white at zero; `limits` (array, the data's): [low, high], the values at the
+    /// ends of the colours; `show_values` (bool, where they fit): as numbers in the cells; `value_label`
+    /// (string, the column's name): beside the colours; and those of every figure.
+    ///
+    /// Errors: several rows for one cell.
+    ///
+    /// Example: `let table = frame(["layer", "head", "delta"], [[0, 0, 1.5], [0, 1, -0.25], [1, 0, 0.5]]);
+    /// table.heatmap(#{ x: "head", y: "layer", value: "delta" }).kind` is `heatmap`
     #[rhai_fn(name = "heatmap", return_raw)]
     pub fn heatmap_of_frame(frame: Frame, options: Map) -> ScriptResult<Figure> {
         let mut options = Options::of("heatmap", options);
@@ -113,6 +139,17 @@ mod charts {
         draw_heatmap(map, options, (&x, &y, &value))
     }
 
+    /// Draws a tensor of two axes as coloured cells, its first axis down.
+    ///
+    /// Options: `row_labels` (array, numbers from 0): of the first axis; `column_labels` (array, numbers from
+    /// 0): of the second; `scale` ("diverging" | "sequential", "diverging"): "diverging" is white at zero;
+    /// `limits` (array, the data's): [low, high], the values at the ends of the colours; `show_values` (bool,
+    /// where they fit): as numbers in the cells; `value_label` (string, none): beside the colours; and those of
+    /// every figure.
+    ///
+    /// Errors: a tensor of other axes, another number of labels than of cells.
+    ///
+    /// Example: `eye(3).heatmap(#{ row_labels: ["a", "b", "c"], scale: "sequential" }).kind` is `heatmap`
     #[rhai_fn(name = "heatmap", return_raw)]
     pub fn heatmap_of_tensor(tensor: Tensor, options: Map) -> ScriptResult<Figure> {
         let mut options = Options::of("heatmap", options);
@@ -143,17 +180,25 @@ mod charts {
         Ok(crate::plot::Figure::heatmap(map, settings)?)
     }
 
-    /// Draws the picture of a circuit: `circuit(frame, #{ value: "delta", top: 10, edges: paths })`. Layers stand from
-    /// left to right, each head in a row and each other kind of component in one; a component's colour is its value,
-    /// its area the value's size. There is one row for each component, with its name in `component` and its place in
-    /// `layer`, `kind` and `head`; a frame without these takes them from the names (`L25H0`, `L8_MLP`, `EMBED`).
+    /// Draws the picture of a circuit. Layers stand from left to right, each head in a row and each other kind
+    /// of component in one; a component's colour is its value, its area the value's size. There is one row for
+    /// each component, with its name in `component` and its place in `layer`, `kind` and `head`; a frame
+    /// without these takes them from the names (`L25H0`, `L8_MLP`, `EMBED`).
     ///
-    /// Options: `value` (required), the column of values; `chosen`, a column of bools, or `top`, how many of the largest
-    /// values in size: the components of the circuit, which are outlined and named; `edges`, a frame with the columns
-    /// `from`, `to` (components) and `weight`, drawn as arcs as wide as the weight's size, red above zero and blue
-    /// below; `layers` and `heads`, how many the model has, where the frame has fewer; `limits` ([low, high]), the
-    /// values at the ends of the colours; `value_label`, beside the colours; `weight_label` ("weight"), in the
-    /// legend; and those of every figure.
+    /// Options: `value` (string, required): the column of values; `chosen` (string, none): a column of bools,
+    /// true for the components of the circuit, which are outlined and named; `top` (integer, none): in its
+    /// place, how many of the largest values in size they are; `edges` (frame, none): with the columns `from`,
+    /// `to` (components) and `weight`, drawn as arcs as wide as the weight's size, red above zero and blue
+    /// below; `layers` (integer, those of the frame): how many the model has; `heads` (integer, those of the
+    /// frame): how many a layer has; `limits` (array, the data's): [low, high], the values at the ends of the
+    /// colours; `value_label` (string, the column's name): beside the colours; `weight_label` (string,
+    /// "weight"): in the legend; and those of every figure.
+    ///
+    /// Errors: a component twice, a name that is no component's, `chosen` and `top` together.
+    ///
+    /// Example: `let table = frame(["component", "delta"], [["L8_MLP", 1.5], ["L2H3", -0.25]]);
+    /// let paths = frame(["from", "to", "weight"], [["L2H3", "L8_MLP", 0.4]]); table.circuit(#{ value: "delta",
+    /// top: 1, edges: paths }).kind` is `circuit`
     #[rhai_fn(return_raw)]
     pub fn circuit(frame: Frame, options: Map) -> ScriptResult<Figure> {
         let mut options = Options::of("circuit", options);
@@ -188,10 +233,14 @@ mod charts {
         Ok(crate::plot::Figure::circuit(circuit, settings)?)
     }
 
-    /// Puts figures into rows and columns under one title. Panels of one kind with the same label share one scale,
-    /// and panels with the same legend one legend.
+    /// Puts figures into rows and columns under one title. Panels of one kind with the same label share one
+    /// scale, and panels with the same legend one legend.
     ///
-    /// Options: `columns`, how many stand in a row; `share`, one scale or not; and those of every figure.
+    /// Options: `columns` (integer, the root of their number): how many stand in a row; `share` (bool, where
+    /// they measure the same): one scale or not; and those of every figure.
+    ///
+    /// Example: `let panels = ["base", "PT2"].map(|model| eye(4).heatmap(#{ title: model })); grid(panels,
+    /// #{ columns: 2 }).kind` is `grid`
     #[rhai_fn(name = "grid", return_raw)]
     pub fn grid_with(figures: Array, options: Map) -> ScriptResult<Figure> {
         let figures = argument::<Vec<crate::plot::Figure>>("grid", "figures", &figures.into())?;
@@ -212,34 +261,45 @@ mod charts {
 mod figures {
     use crate::script::bind::prelude::*;
 
-    /// A picture of numbers.
-    pub type Figure = crate::plot::Figure;
+    type Figure = crate::plot::Figure;
 
     /// Saves a figure to a file in the output folder: `.svg`, or `.png` at two pixels to the logical one.
+    ///
+    /// Errors: a name that ends otherwise.
+    ///
+    /// Example: `eye(4).heatmap(#{ caption: "The identity" }).save("identity.svg")`
     #[rhai_fn(name = "save", return_raw)]
     pub fn save_figure(call: NativeCallContext, figure: Figure, path: &str) -> ScriptResult<()> {
         Ok(figure.save(&Context::of(&call)?.output_path(path)?)?)
     }
 
     /// The figure as the text of an SVG file.
+    ///
+    /// Example: `eye(4).heatmap(#{}).to_svg().starts_with("<svg")` is `true`
     #[rhai_fn(return_raw)]
     pub fn to_svg(figure: Figure) -> ScriptResult<String> {
         Ok(figure.render_svg()?)
     }
 
     /// The kind of figure: "bar", "line", "heatmap", "scatter", "circuit" or "grid".
+    ///
+    /// Example: `eye(4).heatmap(#{}).kind` is `heatmap`
     #[rhai_fn(get = "kind")]
     pub fn kind(figure: Figure) -> String {
         figure.kind().to_owned()
     }
 
     /// The width in logical pixels.
+    ///
+    /// Example: `eye(4).heatmap(#{ width: 400 }).width` is `400`
     #[rhai_fn(get = "width")]
     pub fn figure_width(figure: Figure) -> i64 {
         i64::from(figure.size().0)
     }
 
     /// The height in logical pixels.
+    ///
+    /// Example: `eye(4).heatmap(#{ height: 300 }).height` is `300`
     #[rhai_fn(get = "height")]
     pub fn figure_height(figure: Figure) -> i64 {
         i64::from(figure.size().1)

@@ -26,9 +26,10 @@ pub mod random {
     /// A stream of random numbers with a seed of its own. Copies go on with the same stream.
     pub type Generator = super::Generator;
 
-    /// Makes a generator: the same seed gives the same numbers, whatever else a script draws.
+    /// Makes a generator: the same seed, 0 or more, gives the same numbers, whatever else a script draws.
     ///
-    /// `let random = generator(7); random.rand_int(0, 6)`
+    /// Example: `let a = generator(7); let b = generator(7); a.rand_int(0, 1000) == b.rand_int(0, 1000)`
+    /// is `true`
     #[rhai_fn(return_raw)]
     pub fn generator(seed: i64) -> ScriptResult<Generator> {
         let seed = argument::<u64>("generator", "seed", &seed.into())?;
@@ -36,18 +37,27 @@ pub mod random {
     }
 
     /// A random number in [0, 1), from the run's seeded stream.
+    ///
+    /// Example: `let r = rand(); r >= 0.0 && r < 1.0` is `true`
     #[rhai_fn(name = "rand", return_raw, volatile)]
     pub fn rand(call: NativeCallContext) -> ScriptResult<f64> {
         Ok(Context::of(&call)?.random().uniform())
     }
 
     /// A random number in [0, 1), from a generator.
+    ///
+    /// Example: `let r = generator(7).rand(); r >= 0.0 && r < 1.0` is `true`
     #[rhai_fn(name = "rand", volatile)]
     pub fn rand_of(generator: Generator) -> f64 {
         generator.random.borrow_mut().uniform()
     }
 
-    /// A random integer from `low` up to but not including `high`.
+    /// A random integer from `low` up to but not including `high`, from the run's seeded stream or from a
+    /// generator.
+    ///
+    /// Errors: `low` not below `high`.
+    ///
+    /// Example: `[0, 1, 2, 3, 4, 5].contains(generator(7).rand_int(0, 6))` is `true`
     #[rhai_fn(return_raw, volatile)]
     pub fn rand_int(call: NativeCallContext, low: i64, high: i64) -> ScriptResult<i64> {
         Ok(between(&mut Context::of(&call)?.random(), low, high)?)
@@ -58,7 +68,9 @@ pub mod random {
         Ok(between(&mut generator.random.borrow_mut(), low, high)?)
     }
 
-    /// A random number of the standard normal distribution.
+    /// A random number of the standard normal distribution, from the run's seeded stream or from a generator.
+    ///
+    /// Example: `let random = generator(7); type_of(random.rand_normal())` is `f64`
     #[rhai_fn(return_raw, volatile)]
     pub fn rand_normal(call: NativeCallContext) -> ScriptResult<f64> {
         Ok(Context::of(&call)?.random().normal())
@@ -69,7 +81,9 @@ pub mod random {
         generator.random.borrow_mut().normal()
     }
 
-    /// The elements of an array in a random order.
+    /// The elements of an array in a random order, of the run's seeded stream or of a generator.
+    ///
+    /// Example: `let layers = generator(7).shuffled([3, 1, 2]); layers.sort(); layers` is `[1, 2, 3]`
     #[rhai_fn(return_raw, volatile)]
     pub fn shuffled(call: NativeCallContext, array: Array) -> ScriptResult<Array> {
         let mut array = array;
@@ -84,7 +98,11 @@ pub mod random {
         array
     }
 
-    /// `count` different elements of an array, in a random order.
+    /// `count` different elements of an array, in a random order, of the run's seeded stream or of a generator.
+    ///
+    /// Errors: a count above the array's length.
+    ///
+    /// Example: `generator(7).sampled(["CC", "CD", "DC", "DD"], 2).len()` is `2`
     #[rhai_fn(return_raw, volatile)]
     pub fn sampled(call: NativeCallContext, array: Array, count: i64) -> ScriptResult<Array> {
         Ok(choose(&mut Context::of(&call)?.random(), array, count)?)

@@ -312,23 +312,37 @@ mod sweeps {
     /// What a patch sweep found.
     pub type Sweep = super::Swept;
 
-    /// Patches many components one by one with the values of another run, and measures each: exact numbers at
-    /// a fraction of one forward per component.
+    /// Patches many components one by one with the values of another run, and measures each: exact numbers at a
+    /// fraction of one forward per component.
     ///
-    /// Options: `source` (required: another model on the same prompts, an array of prompts for the same model,
-    /// `#{ model, prompts }`, `#{ resample: [prompt for each prompt] }`, `"zero"`, `"mean"`, `#{ mean: prompts }`, a tensor,
-    /// `#{ add: vector, strength: 1.0 }`), `metric` (required: `answer_diff(…)` and the like, or a closure from
-    /// last-position logits [batch, d_vocab] to a number for each prompt), `components` ("heads+mlp"; sets `heads`,
-    /// `heads.q`, `heads.k`, `heads.v`, `heads.pattern`, `attn`, `mlp`, `resid_pre`, `resid_mid`, `resid_post`, `neurons`
-    /// joined by `+`, or an array of names such as `"L8_MLP"`, in which an array is a group patched together),
-    /// `layers` (all; an array or range), `positions` ("all"; "last", "each", an index, an array of indices, words of
-    /// the prompts, or a map from names to these), `align` ("positions"; "ends" where prompt and source differ in length),
-    /// `receivers` (none; path patching: only these, such as `["L9H3.q", "L9_ATTN", "L9_MLP", "LOGITS"]`, read what the component
-    /// changes, everything between them frozen), `two_way` (false; the other way too, told apart by a column `direction`), `keep` (none; a folder in the output
-    /// folder that keeps finished cells, from which a stopped sweep goes on), `memory` (GiB; a quarter of what is
-    /// free), `engine` ("fast"; "naive": one hooked forward a cell).
+    /// A source is another model on the same prompts, an array of prompts for the same model,
+    /// `#{ model, prompts }`, `#{ resample: [a prompt's number for each prompt] }`, `"zero"`, `"mean"`,
+    /// `#{ mean: prompts }`, a tensor, or `#{ add: vector, strength: 1.0 }`. Sets of components are `heads`,
+    /// `heads.q`, `heads.k`, `heads.v`, `heads.pattern`, `attn`, `mlp`, `resid_pre`, `resid_mid`, `resid_post`
+    /// and `neurons`, joined by `+`. All and last positions take in the answer's: what is predicted there is
+    /// what is measured.
     ///
-    /// All and last positions take in the answer's: what is predicted there is what is measured.
+    /// Options: `source` (model | array | map | tensor | "zero" | "mean", required): where the values come
+    /// from; `metric` (metric | function, required): `answer_diff(…)` and the like, or a closure from
+    /// last-position logits [batch, d_vocab] to a number for each prompt; `components` (string | array,
+    /// "heads+mlp"): sets, or an array of names such as "L8_MLP", in which an array is a group patched
+    /// together; `layers` (integer | array | range, all): those whose components are patched; `positions`
+    /// ("all" | "last" | "each" | integer | string | array | map, "all"): "each" is one cell a position; an
+    /// index, an array of indices, words of the prompts, or a map from names to these; `align` ("positions" |
+    /// "ends", "positions"): from which side positions are counted where prompt and source differ in length;
+    /// `receivers` (array, []): path patching, where only these, such as ["L9H3.q", "L9_ATTN", "L9_MLP",
+    /// "LOGITS"], read what the component changes, everything between them frozen; `two_way` (bool, false): the
+    /// other way too, told apart by a column `direction`; `keep` (string, none): a folder in the output folder
+    /// that keeps finished cells, from which a stopped sweep goes on; `memory` (number, a quarter of what is
+    /// free): what stored activations may take, in GiB; `engine` ("fast" | "naive", "fast"): "naive" is one
+    /// hooked forward a cell.
+    ///
+    /// Errors: prompts and sources of unequal number or, without "ends", length; a component or layer that the
+    /// model does not have; words that a prompt does not hold.
+    ///
+    /// Example: `let model = load_model("mora/tiny-ipd"); model.patch_sweep(["Choose action1: "],
+    /// #{ source: ["Choose action2: "], metric: answer_diff("action1", "action2"), components: "mlp",
+    /// layers: 8..=9 })` is `sweep of 2 cells on 1 prompts`
     #[rhai_fn(return_raw)]
     pub fn patch_sweep(
         call: NativeCallContext,
@@ -376,20 +390,28 @@ mod sweeps {
         Ok(Swept { effects, reversed, prompts: request.prompts.clone() })
     }
 
-    /// One row for each component, position and prompt: `component`, `layer`, `kind`, `head`, `position`, `prompt` and
-    /// its fields, `baseline`, `source_value` (the metric of the source's own run), `patched`, `delta` (patched −
-    /// baseline), `normalised` (delta over source_value − baseline) and `flipped` (the metric changed its sign).
-    /// With `receivers`, `sender` and `receiver` stand in the place of the first four columns.
-    /// A sweep of both ways has a column `direction`: "source_to_target", "target_to_source".
+    /// One row for each component, position and prompt: `component`, `layer`, `kind`, `head`, `position`,
+    /// `prompt` and its fields, `baseline`, `source_value` (the metric of the source's own run), `patched`,
+    /// `delta` (patched − baseline), `normalised` (delta over source_value − baseline) and `flipped` (the
+    /// metric changed its sign). With `receivers`, `sender` and `receiver` stand in the place of the first four
+    /// columns. A sweep of both ways has a column `direction`: "source_to_target", "target_to_source".
+    ///
+    /// Example: `let model = load_model("mora/tiny-ipd"); let sweep = model.patch_sweep(["Choose: "],
+    /// #{ source: "zero", metric: answer_diff("action1", "action2"), components: ["L8_MLP", "L2H3"] });
+    /// sweep.frame.column("component")` is `["L8_MLP", "L2H3"]`
     #[rhai_fn(get = "frame", return_raw)]
     pub fn frame(sweep: Sweep) -> ScriptResult<Frame> {
         Ok(sweep.frame()?)
     }
 
-    /// Means over what is not named, for each value of these columns (a name or an array): `baseline`, `source_value`,
-    /// `patched`, `delta`, `flipped` (the fraction that is), and `normalised`: the mean delta over the mean of
-    /// source_value − baseline, not a mean of ratios, which prompts without a difference to speak of would rule.
-    /// A sweep of both ways keeps `direction` apart.
+    /// Means over what is not named, for each value of these columns (a name or an array): `baseline`,
+    /// `source_value`, `patched`, `delta`, `flipped` (the fraction that is), and `normalised`: the mean delta
+    /// over the mean of source_value − baseline, not a mean of ratios, which prompts without a difference to
+    /// speak of would rule. A sweep of both ways keeps `direction` apart.
+    ///
+    /// Example: `let model = load_model("mora/tiny-ipd"); let sweep = model.patch_sweep(["Choose: ",
+    /// "Answer: "], #{ source: "zero", metric: answer_diff("action1", "action2"), components: "mlp",
+    /// layers: 0..4 }); sweep.mean_by("component").height` is `4`
     #[rhai_fn(return_raw)]
     pub fn mean_by(sweep: Sweep, keys: Dynamic) -> ScriptResult<Frame> {
         let keys = match keys.as_immutable_string_ref() {
@@ -399,8 +421,14 @@ mod sweeps {
         Ok(crate::interp::sweep::means(&sweep.frame()?, &keys)?)
     }
 
-    /// The mean delta over prompts of the components of one kind ("head", "head.q", "mlp", "resid_pre", …): a tensor
-    /// [layer, head] for heads, [layer, position] for the others; NaN where nothing was patched.
+    /// The mean delta over prompts of the components of one kind ("head", "head.q", "mlp", "resid_pre", …): a
+    /// tensor [layer, head] for heads, [layer, position] for the others; NaN where nothing was patched.
+    ///
+    /// Errors: a kind that was not patched.
+    ///
+    /// Example: `let model = load_model("mora/tiny-ipd"); let sweep = model.patch_sweep(["Choose: "],
+    /// #{ source: "zero", metric: answer_diff("action1", "action2"), components: "heads", layers: 0..2 });
+    /// sweep.grid("head").shape` is `[2, 8]`
     #[rhai_fn(name = "grid", return_raw)]
     pub fn sweep_grid(sweep: Sweep, kind: &str) -> ScriptResult<Tensor> {
         let grid = sweep.effects.grid(kind)?;
@@ -415,16 +443,29 @@ mod sweeps {
         format!("sweep of {cells} cells on {prompts} prompts")
     }
 
-    /// Looks for a circuit: components that join one at a time, each the one that moves the mean metric furthest
-    /// towards the other sign.
+    /// Looks for a circuit: components that join one at a time, each the one that moves the mean metric
+    /// furthest towards the other sign.
     ///
-    /// Options: `source`, `metric`, `components`, `layers`, `positions`, `align`, `memory`, `engine` as in `patch_sweep`;
-    /// `direction` ("patch_in": from the clean run, components take the source's values; "ablate_out": all have the
-    /// source's, components get their own back), `max` (10 components), `rerank` (true: all that are left are ranked again
-    /// at every step; false: once, by their single effects), `until_flip` (true: ends when the mean has turned its sign).
+    /// Gives a frame with a row for each step and prompt: `direction`, `step` (0: none yet), `component`,
+    /// `layer`, `kind`, `head`, `prompt` and its fields, `baseline`, `source_value`, `metric`, `delta` (from
+    /// step 0) and `flipped`.
     ///
-    /// Gives a frame with a row for each step and prompt: `direction`, `step` (0: none yet), `component`, `layer`, `kind`,
-    /// `head`, `prompt` and its fields, `baseline`, `source_value`, `metric`, `delta` (from step 0) and `flipped`.
+    /// Options: `source` (model | array | map | tensor | "zero" | "mean", required): as in `patch_sweep`;
+    /// `metric` (metric | function, required): as there; `components` (string | array, "heads+mlp"): the
+    /// candidates; `layers` (integer | array | range, all): theirs; `positions` ("all" | "last" | integer |
+    /// string | array, "all"): one choice of them, as in `patch_sweep`; `align` ("positions" | "ends",
+    /// "positions"): as there; `memory` (number, a quarter of what is free): in GiB; `engine` ("fast" |
+    /// "naive", "fast"): as there; `direction` ("patch_in" | "ablate_out", "patch_in"): "patch_in" begins with
+    /// the clean run, and components take the source's values; with "ablate_out" all have the source's, and
+    /// components get their own back; `max` (integer, 10): the most components; `rerank` (bool, true): all that
+    /// are left are ranked again at every step; false: once, by their single effects; `until_flip` (bool,
+    /// true): ends when the mean has turned its sign.
+    ///
+    /// Errors: several choices of positions, and those of `patch_sweep`.
+    ///
+    /// Example: `let model = load_model("mora/tiny-ipd"); let found = model.find_circuit(["Choose action1: "],
+    /// #{ source: ["Choose action2: "], metric: answer_diff("action1", "action2"), components: "mlp",
+    /// layers: 8..=10, max: 2, until_flip: false }); found.column("step")` is `[0, 1, 2]`
     #[rhai_fn(return_raw)]
     pub fn find_circuit(
         call: NativeCallContext,

@@ -8,15 +8,20 @@ pub mod activations {
     use crate::script::bind::stats::convert;
     use crate::stats::{self, KMeansPlan};
 
-    /// Principal components of activations, a tensor [observation, feature] or an array of rows: a map of `components`
-    /// [component, feature] (orthogonal, of length 1, the entry of greatest magnitude positive), `scores` [observation,
-    /// component], `variances` (with divisor n − 1) and `shares` of all variance [component], and `mean` [feature], in f64.
+    /// Principal components of activations, a tensor [observation, feature] or an array of rows: a map of
+    /// `components` [component, feature] (orthogonal, of length 1, the entry of greatest magnitude positive),
+    /// `scores` [observation, component], `variances` (with divisor n − 1) and `shares` of all variance
+    /// [component], and `mean` [feature], in f64. By the singular value decomposition of the centred
+    /// observations, in about 30 s² l multiplications for sides s ≤ l.
     ///
-    /// Options: `components`: how many; without it all that have variance. By the singular value decomposition of the centred
-    /// observations, in about 30 s² l multiplications for sides s ≤ l. Errors: fewer than two observations, NaN, observations
-    /// that are all equal, more components than have variance.
+    /// Options: `components` (integer, all that have variance): how many.
     ///
-    /// `pca(cache["blocks.8.hook_resid_post"][[(), -1]], #{ components: 2 }).scores`
+    /// Errors: fewer than two observations, NaN, observations that are all equal, more components than have
+    /// variance.
+    ///
+    /// Example: `let run = load_model("mora/tiny-ipd").run_with_cache("Choose action1.",
+    /// #{ sites: "blocks.8.hook_resid_post" }); pca(run.cache["blocks.8.hook_resid_post"][0],
+    /// #{ components: 2 }).scores.shape` is `[5, 2]`
     #[rhai_fn(return_raw)]
     pub fn pca(activations: Dynamic, options: Map) -> ScriptResult<Map> {
         let mut options = Options::of("pca", options);
@@ -39,13 +44,18 @@ pub mod activations {
         pca(activations, Map::new())
     }
 
-    /// Divides activations, a tensor [observation, feature] or an array of rows, into `k` clusters so that the sum of squared
-    /// distances from their means is small: a map of `labels` (the cluster of each observation, numbered by their first
-    /// observation from 0), `centres` [cluster, feature] in f64, `sizes`, `inertia` (that sum), `rounds` and `converged`.
+    /// Divides activations, a tensor [observation, feature] or an array of rows, into `k` clusters so that the
+    /// sum of squared distances from their means is small: a map of `labels` (the cluster of each observation,
+    /// numbered by their first observation from 0), `centres` [cluster, feature] in f64, `sizes`, `inertia`
+    /// (that sum), `rounds` and `converged`. Lloyd's rounds from the beginnings of k-means++ (Arthur and
+    /// Vassilvitskii, 2007).
     ///
-    /// Options: `restarts` (10), of which the best is kept; `rounds` (300), the most of each; `seed` (that of the run). Lloyd's
-    /// rounds from the beginnings of k-means++ (Arthur and Vassilvitskii, 2007). Errors: NaN, no cluster or more than there
-    /// are different observations.
+    /// Options: `restarts` (integer, 10): beginnings, of which the best is kept; `rounds` (integer, 300): the
+    /// most of each; `seed` (integer, the run's): of the beginnings.
+    ///
+    /// Errors: NaN, no cluster or more than there are different observations.
+    ///
+    /// Example: `k_means([[0.0], [5.0], [0.1], [5.1]], 2).labels` is `[0, 1, 0, 1]`
     #[rhai_fn(return_raw)]
     pub fn k_means(call: NativeCallContext, activations: Dynamic, k: i64, options: Map) -> ScriptResult<Map> {
         let mut options = Options::of("k_means", options);
@@ -76,13 +86,19 @@ pub mod activations {
         k_means(call, activations, k, Map::new())
     }
 
-    /// Tells two classes of activations apart: logistic regression with a ridge penalty. `activations` are a tensor
-    /// [observation, feature] or an array of rows, `labels` an array of true and false. A map of `weights` [feature] in
-    /// f64, `intercept`, `loss` and `rounds` (of Newton's method); the log odds of observations are
-    /// `x.matmul(weights) + intercept`.
+    /// Tells two classes of activations apart: logistic regression with a ridge penalty. `activations` are a
+    /// tensor [observation, feature] or an array of rows, `labels` an array of true and false. A map of
+    /// `weights` [feature] in f64, `intercept`, `loss` and `rounds` (of Newton's method); the log odds of
+    /// observations are `x.matmul(weights) + intercept`.
     ///
-    /// Options: `ridge` (1.0: the loss is Σ −ln P(label) + ½ ridge ‖weights‖², as scikit-learn's with C = 1 / ridge; the
-    /// intercept is not penalised). Errors: NaN, another number of labels, labels that are all equal.
+    /// Options: `ridge` (number, 1.0): the loss is Σ −ln P(label) + ½ ridge ‖weights‖², as scikit-learn's with
+    /// C = 1 / ridge; the intercept is not penalised.
+    ///
+    /// Errors: NaN, another number of labels, labels that are all equal.
+    ///
+    /// Example: `let x = tensor([[0.0], [1.0], [3.0], [4.0]], #{ dtype: "f64" });
+    /// let found = logistic_regression(x, [false, false, true, true]);
+    /// x.matmul(found.weights) + found.intercept > 0` is `tensor [4] u8 [0, 0, 1, 1]`
     #[rhai_fn(return_raw)]
     pub fn logistic_regression(activations: Dynamic, labels: Array, options: Map) -> ScriptResult<Map> {
         let mut options = Options::of("logistic_regression", options);

@@ -17,11 +17,15 @@ pub mod correlations {
     use crate::script::bind::stats::convert;
     use crate::stats::{self, Correlation};
 
-    /// Pearson's correlation of two arrays, with its test against zero: `statistic` and `estimate` are r, p from Student's t
-    /// distribution, the interval through Fisher's z.
+    /// Pearson's correlation of two arrays, with its test against zero: `statistic` and `estimate` are r, p
+    /// from Student's t distribution, the interval through Fisher's z.
     ///
-    /// Options: `alternative` ("two-sided", "less", "greater"), `confidence` (0.95). Errors: unequal lengths, fewer than
-    /// three pairs, NaN, a sample that does not vary.
+    /// Options: `alternative` ("two-sided" | "less" | "greater", "two-sided"); `confidence` (number, 0.95): of
+    /// the interval.
+    ///
+    /// Errors: unequal lengths, fewer than three pairs, NaN, a sample that does not vary.
+    ///
+    /// Example: `fixed(pearson([1, 2, 3, 4], [1, 3, 2, 4]).estimate, 3)` is `0.800`
     #[rhai_fn(return_raw)]
     pub fn pearson(a: Array, b: Array, options: Map) -> ScriptResult<Map> {
         let mut options = Options::of("pearson", options);
@@ -36,12 +40,16 @@ pub mod correlations {
         pearson(a, b, Map::new())
     }
 
-    /// Spearman's rank correlation of two arrays, with its test against zero: `statistic` and `estimate` are ρ, p from
-    /// Student's t distribution (exact where the ranks agree altogether), the interval through Fisher's z with the
-    /// variance of Bonett and Wright (2000).
+    /// Spearman's rank correlation of two arrays, with its test against zero: `statistic` and `estimate` are ρ,
+    /// p from Student's t distribution (exact where the ranks agree altogether), the interval through Fisher's
+    /// z with the variance of Bonett and Wright (2000).
     ///
-    /// Options: `alternative` ("two-sided", "less", "greater"), `confidence` (0.95). Errors: unequal lengths, fewer than
-    /// three pairs, NaN, a sample that does not vary.
+    /// Options: `alternative` ("two-sided" | "less" | "greater", "two-sided"); `confidence` (number, 0.95): of
+    /// the interval.
+    ///
+    /// Errors: unequal lengths, fewer than three pairs, NaN, a sample that does not vary.
+    ///
+    /// Example: `fixed(spearman([1, 2, 3, 4], [1, 10, 5, 100]).estimate, 3)` is `0.800`
     #[rhai_fn(return_raw)]
     pub fn spearman(a: Array, b: Array, options: Map) -> ScriptResult<Map> {
         let mut options = Options::of("spearman", options);
@@ -56,12 +64,17 @@ pub mod correlations {
         spearman(a, b, Map::new())
     }
 
-    /// Kendall's rank correlation τ_b of two arrays, with its test against zero: `statistic` and `estimate` are τ, the
-    /// interval through Fisher's z with the variance of Fieller, Hartley and Pearson (1957).
+    /// Kendall's rank correlation τ_b of two arrays, with its test against zero: `statistic` and `estimate` are
+    /// τ, the interval through Fisher's z with the variance of Fieller, Hartley and Pearson (1957).
     ///
-    /// Options: `method`: "auto" is exact for up to 33 pairs without equal values, else the normal approximation, corrected
-    /// for ties; "exact", "asymptotic". `alternative` ("two-sided", "less", "greater"), `confidence` (0.95). Errors: unequal
-    /// lengths, fewer than three pairs, NaN, a sample that does not vary, "exact" with equal values.
+    /// Options: `method` ("auto" | "exact" | "asymptotic", "auto"): "auto" is exact for up to 33 pairs without
+    /// equal values, else the normal approximation, corrected for ties; `alternative` ("two-sided" | "less" |
+    /// "greater", "two-sided"); `confidence` (number, 0.95): of the interval.
+    ///
+    /// Errors: unequal lengths, fewer than three pairs, NaN, a sample that does not vary, "exact" with equal
+    /// values.
+    ///
+    /// Example: `fixed(kendall([1, 2, 3, 4], [1, 3, 2, 4]).estimate, 3)` is `0.667`
     #[rhai_fn(return_raw)]
     pub fn kendall(a: Array, b: Array, options: Map) -> ScriptResult<Map> {
         let mut options = Options::of("kendall", options);
@@ -77,11 +90,15 @@ pub mod correlations {
         kendall(a, b, Map::new())
     }
 
-    /// Do two correlations of independent sets of pairs differ? Fisher's z test of `r_a` from `n_a` pairs and `r_b` from `n_b`.
-    /// Estimate: r_a − r_b, with the interval of Zou (2007).
+    /// Do two correlations of independent sets of pairs differ? Fisher's z test of `r_a` from `n_a` pairs and
+    /// `r_b` from `n_b`. Estimate: r_a − r_b, with the interval of Zou (2007).
     ///
-    /// Options: `alternative` ("two-sided", "less", "greater"), `confidence` (0.95). Errors: a correlation not between −1 and
-    /// 1, fewer than four pairs.
+    /// Options: `alternative` ("two-sided" | "less" | "greater", "two-sided"); `confidence` (number, 0.95): of
+    /// the interval.
+    ///
+    /// Errors: a correlation not between −1 and 1, fewer than four pairs.
+    ///
+    /// Example: `fixed(correlation_difference_test(0.8, 50, 0.5, 50).p, 4)` is `0.0077`
     #[rhai_fn(return_raw)]
     pub fn correlation_difference_test(
         r_a: Dynamic,
@@ -109,8 +126,11 @@ pub mod correlations {
         correlation_difference_test(r_a, n_a, r_b, n_b, Map::new())
     }
 
-    /// Cosine of the angle between two vectors, from −1 to 1: arrays, or tensors of one axis. Errors: unequal lengths, NaN, a
-    /// vector of zeros.
+    /// Cosine of the angle between two vectors, from −1 to 1: arrays, or tensors of one axis.
+    ///
+    /// Errors: unequal lengths, NaN, a vector of zeros.
+    ///
+    /// Example: `fixed(cosine_similarity([1.0, 0.0], tensor([1.0, 1.0])), 3)` is `0.707`
     #[rhai_fn(return_raw)]
     pub fn cosine_similarity(a: Dynamic, b: Dynamic) -> ScriptResult<f64> {
         let (a, b) =
@@ -118,7 +138,11 @@ pub mod correlations {
         Ok(stats::cosine_similarity(&a, &b).within(|| "cosine_similarity")?)
     }
 
-    /// Euclidean distance of two vectors, in their unit: arrays, or tensors of one axis. Errors: unequal lengths, NaN.
+    /// Euclidean distance of two vectors, in their unit: arrays, or tensors of one axis.
+    ///
+    /// Errors: unequal lengths, NaN.
+    ///
+    /// Example: `euclidean_distance([0, 0], [3, 4])` is `5.0`
     #[rhai_fn(return_raw)]
     pub fn euclidean_distance(a: Dynamic, b: Dynamic) -> ScriptResult<f64> {
         let a = convert::vector("euclidean_distance: a", &a)?;
@@ -126,12 +150,17 @@ pub mod correlations {
         Ok(stats::euclidean_distance(&a, &b).within(|| "euclidean_distance")?)
     }
 
-    /// Centred kernel alignment of two representations of the same observations, with linear kernels, from 0 to 1 (Kornblith
-    /// et al., 2019): ‖YᵀX‖² / (‖XᵀX‖ ‖YᵀY‖) of centred columns. Rotating, scaling or moving one does not change it.
+    /// Centred kernel alignment of two representations of the same observations, with linear kernels, from 0 to
+    /// 1 (Kornblith et al., 2019): ‖YᵀX‖² / (‖XᵀX‖ ‖YᵀY‖) of centred columns. Rotating, scaling or moving one
+    /// does not change it.
     ///
-    /// Each is a tensor [observation, feature] or an array of rows; they may differ in width. Errors: unequal numbers of rows,
-    /// fewer than two, NaN, rows that are all equal. With more features than observations the alignment of
-    /// unrelated representations is well above 0.
+    /// Each is a tensor [observation, feature] or an array of rows; they may differ in width. With more
+    /// features than observations the alignment of unrelated representations is well above 0.
+    ///
+    /// Errors: unequal numbers of rows, fewer than two, NaN, rows that are all equal.
+    ///
+    /// Example: `let x = tensor([[1.0, 2.0], [3.0, 1.0], [0.0, 1.0]]); fixed(linear_cka(x, x * 2.0 + 1.0), 3)`
+    /// is `1.000`
     #[rhai_fn(return_raw)]
     pub fn linear_cka(x: Dynamic, y: Dynamic) -> ScriptResult<f64> {
         let (x, y) = (convert::matrix("linear_cka: x", &x)?, convert::matrix("linear_cka: y", &y)?);

@@ -27,11 +27,16 @@ pub mod counts {
     use crate::script::bind::stats::convert;
     use crate::stats::{self, BinomialInterval, Correction};
 
-    /// Are rows and columns of a table of counts, an array of rows, independent? Pearson's χ² test. Estimate: Cramér's V, of
-    /// the statistic without correction.
+    /// Are rows and columns of a table of counts, an array of rows, independent? Pearson's χ² test. Estimate:
+    /// Cramér's V, of the statistic without correction.
     ///
-    /// Options: `yates` (true): Yates's correction for continuity, which is taken for tables of 2 × 2 alone. Errors: fewer
-    /// than two rows or columns, rows of unequal length, a negative count, a row or column without any.
+    /// Options: `yates` (bool, true): Yates's correction for continuity, which is taken for tables of 2 × 2
+    /// alone.
+    ///
+    /// Errors: fewer than two rows or columns, rows of unequal length, a negative count, a row or column
+    /// without any.
+    ///
+    /// Example: `chi_square_test([[10, 20, 30], [20, 20, 20]]).df` is `2.0`
     #[rhai_fn(return_raw)]
     pub fn chi_square_test(table: Array, options: Map) -> ScriptResult<Map> {
         let mut options = Options::of("chi_square_test", options);
@@ -49,8 +54,11 @@ pub mod counts {
 
     /// Do counts have their expected values? Pearson's χ² test of fit. Estimate: Cohen's w = √(χ² / n).
     ///
-    /// Options: `expected`: the expected counts, of the same sum; without them all are equal. Errors: fewer than two counts,
-    /// a negative one, all zero; expected values of another number or sum.
+    /// Options: `expected` (array, all equal): the expected counts, of the same sum.
+    ///
+    /// Errors: fewer than two counts, a negative one, all zero; expected values of another number or sum.
+    ///
+    /// Example: `fixed(chi_square_fit_test([18, 22, 20]).p, 3)` is `0.819`
     #[rhai_fn(return_raw)]
     pub fn chi_square_fit_test(observed: Array, options: Map) -> ScriptResult<Map> {
         let mut options = Options::of("chi_square_fit_test", options);
@@ -68,11 +76,15 @@ pub mod counts {
 
     /// Are rows and columns of a table [[a, b], [c, d]] of counts independent? Fisher's exact test.
     ///
-    /// Statistic: the sample odds ratio a d / (b c). Estimate: the conditional maximum-likelihood odds ratio with its exact
-    /// interval, as R's `fisher.test` gives it.
+    /// Statistic: the sample odds ratio a d / (b c). Estimate: the conditional maximum-likelihood odds ratio
+    /// with its exact interval, as R's `fisher.test` gives it.
     ///
-    /// Options: `alternative` ("two-sided", "less", "greater": of the odds ratio against 1), `confidence` (0.95). Errors: a
-    /// table of another shape, a row or column without counts.
+    /// Options: `alternative` ("two-sided" | "less" | "greater", "two-sided"), of the odds ratio against 1;
+    /// `confidence` (number, 0.95): of the interval.
+    ///
+    /// Errors: a table of another shape, a row or column without counts.
+    ///
+    /// Example: `fixed(fisher_exact_test([[8, 2], [1, 5]]).p, 3)` is `0.035`
     #[rhai_fn(return_raw)]
     pub fn fisher_exact_test(table: Array, options: Map) -> ScriptResult<Map> {
         let mut options = Options::of("fisher_exact_test", options);
@@ -91,11 +103,17 @@ pub mod counts {
         fisher_exact_test(table, Map::new())
     }
 
-    /// Do successes among trials come with a given probability? The exact binomial test. Statistic and estimate: the share of
-    /// successes. Two-sided, p is the sum over all counts that are no more probable than the observed one.
+    /// Do successes among trials come with a given probability? The exact binomial test. Statistic and
+    /// estimate: the share of successes. Two-sided, p is the sum over all counts that are no more probable than
+    /// the observed one.
     ///
-    /// Options: `probability` (0.5), `interval` ("clopper-pearson", "wilson"), `alternative` ("two-sided", "less", "greater"),
-    /// `confidence` (0.95).
+    /// Options: `probability` (number, 0.5): that of a success; `interval` ("clopper-pearson" | "wilson",
+    /// "clopper-pearson"): which interval of the share is given; `alternative` ("two-sided" | "less" |
+    /// "greater", "two-sided"); `confidence` (number, 0.95): of the interval.
+    ///
+    /// Errors: more successes than trials, no trials.
+    ///
+    /// Example: `fixed(binomial_test(9, 10).p, 3)` is `0.021`
     #[rhai_fn(return_raw)]
     pub fn binomial_test(successes: i64, trials: i64, options: Map) -> ScriptResult<Map> {
         let mut options = Options::of("binomial_test", options);
@@ -113,9 +131,16 @@ pub mod counts {
         binomial_test(successes, trials, Map::new())
     }
 
-    /// The Wilson interval of a proportion (Wilson, 1927): a map of `method`, `estimate`, `low`, `high`, `confidence`, `n`.
+    /// The Wilson interval of a proportion (Wilson, 1927): a map of `method`, `estimate`, `low`, `high`,
+    /// `confidence`, `n`.
     ///
-    /// Options: `confidence` (0.95), `alternative` ("two-sided", "less", "greater").
+    /// Options: `confidence` (number, 0.95): of the interval; `alternative` ("two-sided" | "less" | "greater",
+    /// "two-sided"): on which side it is open.
+    ///
+    /// Errors: more successes than trials, no trials.
+    ///
+    /// Example: `let share = wilson_interval(9, 10); [fixed(share.low, 3), fixed(share.high, 3)]`
+    /// is `["0.596", "0.982"]`
     #[rhai_fn(return_raw)]
     pub fn wilson_interval(successes: i64, trials: i64, options: Map) -> ScriptResult<Map> {
         let mut options = Options::of("wilson_interval", options);
@@ -130,10 +155,15 @@ pub mod counts {
         wilson_interval(successes, trials, Map::new())
     }
 
-    /// The interval of Clopper and Pearson (1934) of a proportion, which never covers less than its confidence: a map as of
-    /// `wilson_interval`.
+    /// The interval of Clopper and Pearson (1934) of a proportion, which never covers less than its confidence:
+    /// a map as of `wilson_interval`.
     ///
-    /// Options: `confidence` (0.95), `alternative` ("two-sided", "less", "greater").
+    /// Options: `confidence` (number, 0.95): of the interval; `alternative` ("two-sided" | "less" | "greater",
+    /// "two-sided"): on which side it is open.
+    ///
+    /// Errors: more successes than trials, no trials.
+    ///
+    /// Example: `fixed(clopper_pearson_interval(9, 10, #{ confidence: 0.9 }).low, 3)` is `0.606`
     #[rhai_fn(return_raw)]
     pub fn clopper_pearson_interval(successes: i64, trials: i64, options: Map) -> ScriptResult<Map> {
         let mut options = Options::of("clopper_pearson_interval", options);
@@ -149,30 +179,47 @@ pub mod counts {
         clopper_pearson_interval(successes, trials, Map::new())
     }
 
-    /// p-values adjusted so that the probability of any false rejection stays below the level (Bonferroni): an array in the
-    /// same order. `()` stays `()` and counts as no test.
+    /// p-values adjusted so that the probability of any false rejection stays below the level (Bonferroni): an
+    /// array in the same order. `()` stays `()` and counts as no test.
+    ///
+    /// Errors: a number outside 0 to 1.
+    ///
+    /// Example: `bonferroni([0.01, 0.04, ()])` is `[0.02, 0.08, ()]`
     #[rhai_fn(return_raw)]
     pub fn bonferroni(p: Array) -> ScriptResult<Array> {
         adjusted("bonferroni", &p, Correction::Bonferroni)
     }
 
-    /// p-values adjusted so that the probability of any false rejection stays below the level (Holm, 1979), never less
-    /// powerful than Bonferroni: an array in the same order. `()` stays `()` and counts as no test.
+    /// p-values adjusted so that the probability of any false rejection stays below the level (Holm, 1979),
+    /// never less powerful than Bonferroni: an array in the same order. `()` stays `()` and counts as no test.
+    ///
+    /// Errors: a number outside 0 to 1.
+    ///
+    /// Example: `holm([0.01, 0.04, 0.03])` is `[0.03, 0.06, 0.06]`
     #[rhai_fn(return_raw)]
     pub fn holm(p: Array) -> ScriptResult<Array> {
         adjusted("holm", &p, Correction::Holm)
     }
 
-    /// p-values adjusted so that the expected share of false rejections stays below the level, for independent or positively
-    /// dependent tests (Benjamini and Hochberg, 1995): an array in the same order. `()` stays `()` and counts as no
-    /// test.
+    /// p-values adjusted so that the expected share of false rejections stays below the level, for independent
+    /// or positively dependent tests (Benjamini and Hochberg, 1995): an array in the same order. `()` stays
+    /// `()` and counts as no test.
+    ///
+    /// Errors: a number outside 0 to 1.
+    ///
+    /// Example: `benjamini_hochberg([0.01, 0.04, 0.03]).map(|p| fixed(p, 3))` is `["0.030", "0.040", "0.040"]`
     #[rhai_fn(return_raw)]
     pub fn benjamini_hochberg(p: Array) -> ScriptResult<Array> {
         adjusted("benjamini_hochberg", &p, Correction::BenjaminiHochberg)
     }
 
-    /// p-values adjusted so that the expected share of false rejections stays below the level, under any dependence
-    /// (Benjamini and Yekutieli, 2001): an array in the same order. `()` stays `()` and counts as no test.
+    /// p-values adjusted so that the expected share of false rejections stays below the level, under any
+    /// dependence (Benjamini and Yekutieli, 2001): an array in the same order. `()` stays `()` and counts as no
+    /// test.
+    ///
+    /// Errors: a number outside 0 to 1.
+    ///
+    /// Example: `benjamini_yekutieli([0.01, 0.04, 0.03]).map(|p| fixed(p, 3))` is `["0.055", "0.073", "0.073"]`
     #[rhai_fn(return_raw)]
     pub fn benjamini_yekutieli(p: Array) -> ScriptResult<Array> {
         adjusted("benjamini_yekutieli", &p, Correction::BenjaminiYekutieli)

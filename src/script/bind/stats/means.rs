@@ -21,11 +21,16 @@ pub mod means {
     use crate::script::bind::stats::convert;
     use crate::stats;
 
-    /// What describes a sample: a map of `n`, `mean`, `std` and `standard_error` (divisor n − 1; NaN for a single
-    /// value), `min`, `q25`, `median`, `q75`, `max`, `skewness` (m₃ / m₂^1.5) and `kurtosis` (m₄ / m₂² − 3; both
-    /// of central moments with divisor n, NaN where all values are equal).
+    /// What describes a sample: a map of `n`, `mean`, `std` and `standard_error` (divisor n − 1; NaN for a
+    /// single value), `min`, `q25`, `median`, `q75`, `max`, `skewness` (m₃ / m₂^1.5) and `kurtosis` (m₄ / m₂² −
+    /// 3; both of central moments with divisor n, NaN where all values are equal).
     ///
-    /// Options: `quantiles`, an array of fractions from 0 to 1: their values are then the array `quantiles`.
+    /// Options: `quantiles` (array, none): fractions from 0 to 1, whose values are then the array `quantiles`.
+    ///
+    /// Errors: an empty sample, NaN.
+    ///
+    /// Example: `describe([1.0, 2.0, 3.0, 6.0], #{ quantiles: [0.9] }).quantiles.map(|q| fixed(q, 2))`
+    /// is `["5.10"]`
     #[rhai_fn(name = "describe", return_raw)]
     pub fn describe_sample(values: Array, options: Map) -> ScriptResult<Map> {
         let mut options = Options::of("describe", options);
@@ -61,8 +66,12 @@ pub mod means {
         describe_sample(values, Map::new())
     }
 
-    /// The value below which a share of a sample lies, from 0 to 1, linear between neighbours (type 7 of Hyndman and Fan,
-    /// 1996; numpy's default): `quantile(deltas, 0.9)`.
+    /// The value below which a share of a sample lies, from 0 to 1, linear between neighbours (type 7 of
+    /// Hyndman and Fan, 1996; numpy's default).
+    ///
+    /// Errors: an empty sample, NaN, a fraction outside 0 to 1.
+    ///
+    /// Example: `quantile([1, 2, 3, 4], 0.5)` is `2.5`
     #[rhai_fn(return_raw)]
     pub fn quantile(values: Array, fraction: Dynamic) -> ScriptResult<f64> {
         let fraction = argument::<f64>("quantile", "fraction", &fraction)?;
@@ -72,16 +81,19 @@ pub mod means {
 
     /// Is the mean of a sample a given one? Student's t test.
     ///
-    /// The result of this and every other test is a map: `method`, `statistic`, `df` (degrees of freedom), `p`, `alternative`,
-    /// `estimate` (the effect, in the sample's unit or as it says) and what that is, `estimate_of`, its interval
-    /// `low` to `high` at `confidence`, and `n`, the number of observations or pairs; `()` for what a test has not. Tests
-    /// of two independent samples add `n_a` and `n_b`. An array of such maps makes a `frame`.
+    /// The result of this and every other test is a map: `method`, `statistic`, `df` (degrees of freedom), `p`,
+    /// `alternative`, `estimate` (the effect, in the sample's unit or as it says) and what that is,
+    /// `estimate_of`, its interval `low` to `high` at `confidence`, and `n`, the number of observations or
+    /// pairs; `()` for what a test has not. Tests of two independent samples add `n_a` and `n_b`. An array of
+    /// such maps makes a `frame`.
     ///
-    /// Options: `mean` (0), the mean to compare with; `alternative` ("two-sided", "less", "greater"); `confidence`
-    /// (0.95). A one-sided interval reaches to infinity. Errors: fewer than two values, NaN, values that are all
-    /// equal up to rounding.
+    /// Options: `mean` (number, 0.0): the mean to compare with; `alternative` ("two-sided" | "less" |
+    /// "greater", "two-sided"); `confidence` (number, 0.95): of the interval, which for a one-sided test
+    /// reaches to infinity.
     ///
-    /// `one_sample_t_test([1.2, 0.4, 2.2], #{ alternative: "greater" }).p`
+    /// Errors: fewer than two values, NaN, values that are all equal up to rounding.
+    ///
+    /// Example: `fixed(one_sample_t_test([1.2, 0.4, 2.2], #{ alternative: "greater" }).p, 3)` is `0.068`
     #[rhai_fn(return_raw)]
     pub fn one_sample_t_test(values: Array, options: Map) -> ScriptResult<Map> {
         let mut options = Options::of("one_sample_t_test", options);
@@ -97,11 +109,15 @@ pub mod means {
         one_sample_t_test(values, Map::new())
     }
 
-    /// Is the mean of the differences of pairs, a − b, zero? Student's t test of two arrays, whose values belong together in
-    /// their order, or of one array of differences. Estimate: the mean difference.
+    /// Is the mean of the differences of pairs, a − b, zero? Student's t test of two arrays, whose values
+    /// belong together in their order, or of one array of differences. Estimate: the mean difference.
     ///
-    /// Options: `alternative` ("two-sided", "less", "greater"), `confidence` (0.95). Errors: unequal lengths, fewer than two
-    /// pairs, NaN, differences that are all equal up to rounding.
+    /// Options: `alternative` ("two-sided" | "less" | "greater", "two-sided"); `confidence` (number, 0.95): of
+    /// the interval.
+    ///
+    /// Errors: unequal lengths, fewer than two pairs, NaN, differences that are all equal up to rounding.
+    ///
+    /// Example: `fixed(paired_t_test([5.1, 4.9, 6.2, 5.8, 6.0], [4.1, 5.0, 4.4, 5.2, 4.6]).p, 3)` is `0.046`
     #[rhai_fn(return_raw)]
     pub fn paired_t_test(a: Array, b: Array, options: Map) -> ScriptResult<Map> {
         paired_t(convert::between(&a, &b), options)
@@ -122,11 +138,15 @@ pub mod means {
         paired_t(convert::differences(&differences), Map::new())
     }
 
-    /// Have two independent samples the same mean, where their variances are equal? Student's t test. Estimate: mean of a
-    /// less mean of b. Where the variances may differ take `welch_t_test`.
+    /// Have two independent samples the same mean, where their variances are equal? Student's t test. Estimate:
+    /// mean of a less mean of b. Where the variances may differ take `welch_t_test`.
     ///
-    /// Options: `alternative` ("two-sided", "less", "greater"), `confidence` (0.95). Errors: fewer than two values in a sample,
-    /// NaN, no variation in either sample.
+    /// Options: `alternative` ("two-sided" | "less" | "greater", "two-sided"); `confidence` (number, 0.95): of
+    /// the interval.
+    ///
+    /// Errors: fewer than two values in a sample, NaN, no variation in either sample.
+    ///
+    /// Example: `student_t_test([5.1, 4.9, 6.2], [4.1, 5.0, 4.4, 5.2]).df` is `5.0`
     #[rhai_fn(return_raw)]
     pub fn student_t_test(a: Array, b: Array, options: Map) -> ScriptResult<Map> {
         let mut options = Options::of("student_t_test", options);
@@ -141,11 +161,16 @@ pub mod means {
         student_t_test(a, b, Map::new())
     }
 
-    /// Have two independent samples the same mean, whatever their variances? Welch's t test, with the degrees of freedom of
-    /// Satterthwaite (1946). Estimate: mean of a less mean of b.
+    /// Have two independent samples the same mean, whatever their variances? Welch's t test, with the degrees
+    /// of freedom of Satterthwaite (1946). Estimate: mean of a less mean of b.
     ///
-    /// Options: `alternative` ("two-sided", "less", "greater"), `confidence` (0.95). Errors: fewer than two values in a sample,
-    /// NaN, no variation in either sample.
+    /// Options: `alternative` ("two-sided" | "less" | "greater", "two-sided"); `confidence` (number, 0.95): of
+    /// the interval.
+    ///
+    /// Errors: fewer than two values in a sample, NaN, no variation in either sample.
+    ///
+    /// Example: `let test = welch_t_test([5.1, 4.9, 6.2, 5.8, 6.0], [4.1, 5.0, 4.4, 5.2, 4.6]); fixed(test.p,
+    /// 3)` is `0.021`
     #[rhai_fn(return_raw)]
     pub fn welch_t_test(a: Array, b: Array, options: Map) -> ScriptResult<Map> {
         let mut options = Options::of("welch_t_test", options);
@@ -160,11 +185,14 @@ pub mod means {
         welch_t_test(a, b, Map::new())
     }
 
-    /// Have independent groups, an array of arrays, the same mean, where their variances are equal? One-way analysis of
-    /// variance. Statistic: F, with `df` between and `df_within` within groups. Estimate: η², the share of the
-    /// variation that lies between the groups.
+    /// Have independent groups, an array of arrays, the same mean, where their variances are equal? One-way
+    /// analysis of variance. Statistic: F, with `df` between and `df_within` within groups. Estimate: η², the
+    /// share of the variation that lies between the groups.
     ///
-    /// Errors: fewer than two groups, an empty one, NaN, no more values than groups, no variation within any group.
+    /// Errors: fewer than two groups, an empty one, NaN, no more values than groups, no variation within any
+    /// group.
+    ///
+    /// Example: `fixed(anova([[1.0, 2.0], [3.0, 4.0]]).estimate, 3)` is `0.800`
     #[rhai_fn(return_raw)]
     pub fn anova(groups: Array) -> ScriptResult<Map> {
         let groups = convert::groups("group", &groups).within(|| "anova")?;

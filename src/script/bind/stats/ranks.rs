@@ -34,15 +34,20 @@ pub mod ranks {
     use crate::script::bind::stats::convert;
     use crate::stats;
 
-    /// Do values of one independent sample tend to be greater or less than those of another? Mann–Whitney U test.
+    /// Do values of one independent sample tend to be greater or less than those of another? Mann–Whitney U
+    /// test, as scipy's `mannwhitneyu`.
     ///
-    /// Statistic: U of a, the number of pairs in which a is the greater, an equal pair counting ½. Estimate: rank-biserial
-    /// correlation 2 U / (m n) − 1, which is Cliff's delta (`cliffs_delta` gives its interval).
+    /// Statistic: U of a, the number of pairs in which a is the greater, an equal pair counting ½. Estimate:
+    /// rank-biserial correlation 2 U / (m n) − 1, which is Cliff's delta (`cliffs_delta` gives its interval).
     ///
-    /// Options: `method`: "auto" is exact where a sample has at most eight values and none are equal, else the normal
-    /// approximation, corrected for ties; "exact", "asymptotic". `continuity` (true): corrects the approximation
-    /// for continuity. `alternative` ("two-sided", "less", "greater"). Errors: an empty sample, NaN, all values
-    /// equal, "exact" with equal values. As scipy's `mannwhitneyu`.
+    /// Options: `method` ("auto" | "exact" | "asymptotic", "auto"): "auto" is exact where a sample has at most
+    /// eight values and none are equal, else the normal approximation, corrected for ties; `continuity` (bool,
+    /// true): corrects the approximation for continuity; `alternative` ("two-sided" | "less" | "greater",
+    /// "two-sided"); `confidence` (number, 0.95): without effect, for this test has no interval.
+    ///
+    /// Errors: an empty sample, NaN, all values equal, "exact" with equal values.
+    ///
+    /// Example: `mann_whitney_test([5.1, 4.9, 6.2, 5.8, 6.0], [4.1, 5.0, 4.4, 5.2, 4.6]).statistic` is `22.0`
     #[rhai_fn(return_raw)]
     pub fn mann_whitney_test(a: Array, b: Array, options: Map) -> ScriptResult<Map> {
         let mut options = Options::of("mann_whitney_test", options);
@@ -61,18 +66,23 @@ pub mod ranks {
         mann_whitney_test(a, b, Map::new())
     }
 
-    /// Are the differences of pairs, a − b, symmetric around zero? Wilcoxon's signed-rank test of two arrays, or of one of
-    /// differences.
+    /// Are the differences of pairs, a − b, symmetric around zero? Wilcoxon's signed-rank test of two arrays,
+    /// or of one of differences; as scipy's `wilcoxon`, except "exact" with ties.
     ///
-    /// Statistic: two-sided the lesser of T⁺ and T⁻, the rank sums of positive and negative differences, else T⁺. Estimate:
-    /// the matched-pairs rank-biserial correlation (T⁺ − T⁻) / (T⁺ + T⁻).
+    /// Statistic: two-sided the lesser of T⁺ and T⁻, the rank sums of positive and negative differences, else
+    /// T⁺. Estimate: the matched-pairs rank-biserial correlation (T⁺ − T⁻) / (T⁺ + T⁻).
     ///
-    /// Options: `method`: "auto" is exact for up to 50 pairs without zeros and equal magnitudes and for up to 13 with them,
-    /// else the normal approximation, corrected for ties; "exact" counts all signs of the ranks that are there, for
-    /// up to 1,500 pairs, zeros and ties or not; "asymptotic". `zeros`: "wilcox" leaves out differences of zero, "pratt"
-    /// ranks them first, "zsplit" counts half of their ranks on each side. `continuity` (false): corrects the
-    /// approximation for continuity. `alternative` ("two-sided", "less", "greater"). Errors: unequal lengths,
-    /// NaN, all differences zero. As scipy's `wilcoxon`, except "exact" with ties.
+    /// Options: `method` ("auto" | "exact" | "asymptotic", "auto"): "auto" is exact for up to 50 pairs without
+    /// zeros and equal magnitudes and for up to 13 with them, else the normal approximation, corrected for
+    /// ties; "exact" counts all signs of the ranks that are there, for up to 1,500 pairs, zeros and ties or
+    /// not; `zeros` ("wilcox" | "pratt" | "zsplit", "wilcox"): "wilcox" leaves out differences of zero, "pratt"
+    /// ranks them first, "zsplit" counts half of their ranks on each side; `continuity` (bool, false): corrects
+    /// the approximation for continuity; `alternative` ("two-sided" | "less" | "greater", "two-sided");
+    /// `confidence` (number, 0.95): without effect, for this test has no interval.
+    ///
+    /// Errors: unequal lengths, NaN, all differences zero.
+    ///
+    /// Example: `wilcoxon_test([5.1, 4.9, 6.2, 5.8, 6.0], [4.1, 5.0, 4.4, 5.2, 4.6]).p` is `0.125`
     #[rhai_fn(return_raw)]
     pub fn wilcoxon_test(a: Array, b: Array, options: Map) -> ScriptResult<Map> {
         wilcoxon(convert::between(&a, &b), options)
@@ -93,14 +103,18 @@ pub mod ranks {
         wilcoxon(convert::differences(&differences), Map::new())
     }
 
-    /// Are as many differences of pairs, a − b, positive as negative? The exact sign test of two arrays, or of one of
-    /// differences; zeros are left out.
+    /// Are as many differences of pairs, a − b, positive as negative? The exact sign test of two arrays, or of
+    /// one of differences; zeros are left out.
     ///
-    /// Statistic: (positive − negative) / 2. Estimate: the share of positive differences among those that are not zero,
-    /// with the interval of Clopper and Pearson.
+    /// Statistic: (positive − negative) / 2. Estimate: the share of positive differences among those that are
+    /// not zero, with the interval of Clopper and Pearson.
     ///
-    /// Options: `alternative` ("two-sided", "less", "greater"), `confidence` (0.95). Errors: unequal lengths, NaN, all
-    /// differences zero.
+    /// Options: `alternative` ("two-sided" | "less" | "greater", "two-sided"); `confidence` (number, 0.95): of
+    /// the interval.
+    ///
+    /// Errors: unequal lengths, NaN, all differences zero.
+    ///
+    /// Example: `sign_test([1.0, -0.1, 1.8, 0.6, 1.4]).estimate` is `0.8`
     #[rhai_fn(return_raw)]
     pub fn sign_test(a: Array, b: Array, options: Map) -> ScriptResult<Map> {
         sign(convert::between(&a, &b), options)
@@ -121,24 +135,33 @@ pub mod ranks {
         sign(convert::differences(&differences), Map::new())
     }
 
-    /// Have independent groups, an array of arrays, the same location, by ranks? Kruskal and Wallis's test. Statistic: H,
-    /// corrected for ties; p from the χ² distribution. Estimate: ε² = H / (n − 1).
+    /// Have independent groups, an array of arrays, the same location, by ranks? Kruskal and Wallis's test.
+    /// Statistic: H, corrected for ties; p from the χ² distribution. Estimate: ε² = H / (n − 1).
     ///
     /// Errors: fewer than two groups, an empty one, NaN, all values equal.
+    ///
+    /// Example: `fixed(kruskal_wallis_test([[1, 2, 3], [4, 5, 6]]).statistic, 3)` is `3.857`
     #[rhai_fn(return_raw)]
     pub fn kruskal_wallis_test(groups: Array) -> ScriptResult<Map> {
         let groups = convert::groups("group", &groups).within(|| "kruskal_wallis_test")?;
         Ok(convert::test(stats::kruskal_wallis(&groups).within(|| "kruskal_wallis_test")?))
     }
 
-    /// Do two independent samples come from the same distribution? Kolmogorov and Smirnov's test.
+    /// Do two independent samples come from the same distribution? Kolmogorov and Smirnov's test, as scipy's
+    /// `ks_2samp`.
     ///
-    /// Statistic: the greatest distance of the empirical distribution functions; for "greater" how far that of a rises above
-    /// that of b (a tends to be the smaller), for "less" how far it falls below.
+    /// Statistic: the greatest distance of the empirical distribution functions; for "greater" how far that of
+    /// a rises above that of b (a tends to be the smaller), for "less" how far it falls below. With values that
+    /// are equal in both samples p is too large.
     ///
-    /// Options: `method`: "auto" is exact for up to 10,000 values in each sample; "exact", "asymptotic". `alternative`
-    /// ("two-sided", "less", "greater"). With values that are equal in both samples p is too large. Errors: an
-    /// empty sample, NaN. As scipy's `ks_2samp`.
+    /// Options: `method` ("auto" | "exact" | "asymptotic", "auto"): "auto" is exact for up to 10,000 values in
+    /// each sample; `alternative` ("two-sided" | "less" | "greater", "two-sided"); `confidence` (number, 0.95):
+    /// without effect, for this test has no interval.
+    ///
+    /// Errors: an empty sample, NaN.
+    ///
+    /// Example: `kolmogorov_smirnov_test([5.1, 4.9, 6.2, 5.8, 6.0], [4.1, 5.0, 4.4, 5.2, 4.6]).statistic`
+    /// is `0.6`
     #[rhai_fn(return_raw)]
     pub fn kolmogorov_smirnov_test(a: Array, b: Array, options: Map) -> ScriptResult<Map> {
         let mut options = Options::of("kolmogorov_smirnov_test", options);
@@ -156,12 +179,20 @@ pub mod ranks {
         kolmogorov_smirnov_test(a, b, Map::new())
     }
 
-    /// Does a sample come from a given normal distribution? Kolmogorov and Smirnov's test.
+    /// Does a sample come from a given normal distribution? Kolmogorov and Smirnov's test, as scipy's
+    /// `ks_1samp`.
     ///
-    /// Options: `mean` (0) and `std` (1) of the distribution, which must not come from the same sample: p is then too large.
-    /// `alternative` ("two-sided", "less", "greater"): of the empirical distribution function against the normal one.
-    /// Two-sided p is exact for up to 140 values, beyond that the approximation of Simard and L'Ecuyer (2011); one-sided p is
-    /// exact. Errors: an empty sample, NaN, a deviation that is not above 0. As scipy's `ks_1samp`.
+    /// Two-sided p is exact for up to 140 values, beyond that the approximation of Simard and L'Ecuyer (2011);
+    /// one-sided p is exact. The distribution must not be made from the sample: p is then too large.
+    ///
+    /// Options: `mean` (number, 0.0): of the distribution; `std` (number, 1.0): of the distribution;
+    /// `alternative` ("two-sided" | "less" | "greater", "two-sided"), of the empirical distribution function
+    /// against the normal one; `confidence` (number, 0.95): without effect, for this test has no interval.
+    ///
+    /// Errors: an empty sample, NaN, a deviation that is not above 0.
+    ///
+    /// Example: `fixed(kolmogorov_smirnov_normal_test([5.1, 4.9, 6.2, 5.8], #{ mean: 5.5,
+    /// std: 0.5 }).statistic, 3)` is `0.288`
     #[rhai_fn(return_raw)]
     pub fn kolmogorov_smirnov_normal_test(values: Array, options: Map) -> ScriptResult<Map> {
         let mut options = Options::of("kolmogorov_smirnov_normal_test", options);

@@ -33,14 +33,19 @@ pub mod resampling {
     use crate::script::bind::stats::convert;
     use crate::stats::{self, PairStatistic, Statistic};
 
-    /// Are the differences of pairs, a − b, symmetric around zero? The permutation test that flips their signs, of two arrays
-    /// or of one of differences. Statistic and estimate: the mean difference.
+    /// Are the differences of pairs, a − b, symmetric around zero? The permutation test that flips their signs,
+    /// of two arrays or of one of differences. Statistic and estimate: the mean difference.
     ///
-    /// Up to 40 differences all sign patterns are counted; for more they are drawn, and p = (1 + those as far out) / (1 +
-    /// drawn). Two-sided p is twice that of the nearer side.
+    /// Up to 40 differences all sign patterns are counted; for more they are drawn, and p = (1 + those as far
+    /// out) / (1 + drawn). Two-sided p is twice that of the nearer side.
     ///
-    /// Options: `draws` (9999), `seed` (that of the run), `always_draw` (false): draws for few differences too, `alternative`
-    /// ("two-sided", "less", "greater"). Errors: unequal lengths, NaN, all differences zero.
+    /// Options: `draws` (integer, 9999): how many patterns are drawn; `seed` (integer, the run's): of the
+    /// draws; `always_draw` (bool, false): draws for few differences too; `alternative` ("two-sided" | "less" |
+    /// "greater", "two-sided"); `confidence` (number, 0.95): without effect, for this test has no interval.
+    ///
+    /// Errors: unequal lengths, NaN, all differences zero.
+    ///
+    /// Example: `sign_flip_test([1.0, -0.1, 1.8, 0.6, 1.4]).p` is `0.125`
     #[rhai_fn(return_raw)]
     pub fn sign_flip_test(call: NativeCallContext, a: Array, b: Array, options: Map) -> ScriptResult<Map> {
         sign_flip(&call, convert::between(&a, &b), options)
@@ -68,11 +73,19 @@ pub mod resampling {
         sign_flip(&call, convert::differences(&differences), Map::new())
     }
 
-    /// Have two independent samples the same distribution? The permutation test that exchanges values between them. Statistic
-    /// and estimate: mean of a less mean of b.
+    /// Have two independent samples the same distribution? The permutation test that exchanges values between
+    /// them. Statistic and estimate: mean of a less mean of b.
     ///
-    /// Up to 40 values in all, all divisions are counted; for more they are drawn, as in `sign_flip_test`, with the same
-    /// options. Errors: an empty sample, NaN, all values equal.
+    /// Up to 40 values in all, all divisions are counted; for more they are drawn, as in `sign_flip_test`.
+    ///
+    /// Options: `draws` (integer, 9999): how many divisions are drawn; `seed` (integer, the run's): of the
+    /// draws; `always_draw` (bool, false): draws for few values too; `alternative` ("two-sided" | "less" |
+    /// "greater", "two-sided"); `confidence` (number, 0.95): without effect, for this test has no interval.
+    ///
+    /// Errors: an empty sample, NaN, all values equal.
+    ///
+    /// Example: `fixed(permutation_test([5.1, 4.9, 6.2, 5.8, 6.0], [4.1, 5.0, 4.4, 5.2, 4.6]).p, 4)`
+    /// is `0.0397`
     #[rhai_fn(return_raw)]
     pub fn permutation_test(call: NativeCallContext, a: Array, b: Array, options: Map) -> ScriptResult<Map> {
         let mut options = Options::of("permutation_test", options);
@@ -90,14 +103,19 @@ pub mod resampling {
         permutation_test(call, a, b, Map::new())
     }
 
-    /// A bootstrap interval of a statistic of a sample: a map of `method`, `estimate`, `low`, `high`, `confidence`, `n`.
+    /// A bootstrap interval of a statistic of a sample: a map of `method`, `estimate`, `low`, `high`,
+    /// `confidence`, `n`.
     ///
-    /// Options: `statistic`: "mean", "median", "std" or a function of an array that returns a number; `method`: "bca", the
-    /// bias-corrected and accelerated interval (Efron, 1987), or "percentile"; `resamples` (9999), `seed` (that of the run),
-    /// `confidence` (0.95). Errors: fewer than two values, NaN, a statistic that is not finite; for "bca" a
-    /// statistic that never changes.
+    /// Options: `statistic` ("mean" | "median" | "std" | function, "mean"): of the sample; a function gets an
+    /// array and returns a number; `method` ("bca" | "percentile", "bca"): "bca" is the bias-corrected and
+    /// accelerated interval (Efron, 1987); `resamples` (integer, 9999): how many samples are drawn; `seed`
+    /// (integer, the run's): of the draws; `confidence` (number, 0.95): of the interval.
     ///
-    /// `bootstrap_interval(deltas, #{ statistic: |x| describe(x).max })`
+    /// Errors: fewer than two values, NaN, a statistic that is not finite; for "bca" a statistic that never
+    /// changes.
+    ///
+    /// Example: `let share = bootstrap_interval([0.1, 0.4, 0.2, 0.7, 0.3], #{ resamples: 999, seed: 1 });
+    /// share.low < 0.34 && share.high > 0.34` is `true`
     #[rhai_fn(return_raw)]
     pub fn bootstrap_interval(call: NativeCallContext, values: Array, options: Map) -> ScriptResult<Map> {
         let mut options = options;
@@ -120,8 +138,19 @@ pub mod resampling {
         bootstrap_interval(call, values, Map::new())
     }
 
-    /// A bootstrap interval of the difference of a statistic of two independent samples, that of a less that of b: a map and
-    /// options as of `bootstrap_interval`. Each sample is drawn from itself.
+    /// A bootstrap interval of the difference of a statistic of two independent samples, that of a less that of
+    /// b: a map as of `bootstrap_interval`. Each sample is drawn from itself.
+    ///
+    /// Options: `statistic` ("mean" | "median" | "std" | function, "mean"): of a sample; a function gets an
+    /// array and returns a number; `method` ("bca" | "percentile", "bca"): see `bootstrap_interval`;
+    /// `resamples` (integer, 9999): how many samples are drawn; `seed` (integer, the run's): of the draws;
+    /// `confidence` (number, 0.95): of the interval.
+    ///
+    /// Errors: fewer than two values in a sample, NaN, a statistic that is not finite; for "bca" a statistic
+    /// that never changes.
+    ///
+    /// Example: `let found = bootstrap_difference([5.1, 4.9, 6.2, 5.8, 6.0], [4.1, 5.0, 4.4, 5.2, 4.6],
+    /// #{ seed: 1 }); found.low > 0.0` is `true`
     #[rhai_fn(return_raw)]
     pub fn bootstrap_difference(
         call: NativeCallContext,
@@ -150,11 +179,19 @@ pub mod resampling {
         bootstrap_difference(call, a, b, Map::new())
     }
 
-    /// A bootstrap interval of a statistic of pairs, which are drawn together: a map as of `bootstrap_interval`.
+    /// A bootstrap interval of a statistic of pairs, which are drawn together: a map as of
+    /// `bootstrap_interval`.
     ///
-    /// Options: `statistic`: "pearson", "spearman", "kendall" or a function of two arrays that returns a number; `method`,
-    /// `resamples`, `seed` and `confidence` as there. A resample without variation has no correlation, which is an
-    /// error: very few pairs are too few for this.
+    /// Options: `statistic` ("pearson" | "spearman" | "kendall" | function, "pearson"): of the pairs; a
+    /// function gets two arrays and returns a number; `method` ("bca" | "percentile", "bca"): see
+    /// `bootstrap_interval`; `resamples` (integer, 9999): how many sets of pairs are drawn; `seed` (integer,
+    /// the run's): of the draws; `confidence` (number, 0.95): of the interval.
+    ///
+    /// Errors: unequal lengths, NaN, a resample without variation, which has no correlation: very few pairs are
+    /// too few for this.
+    ///
+    /// Example: `let found = bootstrap_pairs([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], [2, 1, 4, 3, 6, 5, 8, 7, 10, 9],
+    /// #{ resamples: 999, seed: 1 }); fixed(found.estimate, 3)` is `0.939`
     #[rhai_fn(return_raw)]
     pub fn bootstrap_pairs(call: NativeCallContext, a: Array, b: Array, options: Map) -> ScriptResult<Map> {
         let mut options = options;

@@ -12,6 +12,11 @@ pub mod files {
     type Tensor = NamedTensor;
 
     /// Writes the tensor into the run's folder as `.safetensors` (with axis names) or `.npy` (NumPy).
+    ///
+    /// Errors: a name that ends otherwise.
+    ///
+    /// Example: `tensor([1.0, 2.0]).save("direction.npy"); load_tensor(output_folder() + "/direction.npy")`
+    /// is `tensor [2] f32 [1, 2]`
     #[rhai_fn(return_raw)]
     pub fn save(call: NativeCallContext, tensor: Tensor, name: &str) -> ScriptResult<()> {
         let path = Context::of(&call)?.output_path(name)?;
@@ -19,6 +24,9 @@ pub mod files {
     }
 
     /// Writes a map of tensors into the run's folder as one `.safetensors` file.
+    ///
+    /// Example: `save_tensors(#{ mean: zeros([4]), std: ones([4]) }, "moments.safetensors");
+    /// load_tensors(output_folder() + "/moments.safetensors").keys()` is `["mean", "std"]`
     #[rhai_fn(return_raw)]
     pub fn save_tensors(call: NativeCallContext, tensors: Map, name: &str) -> ScriptResult<()> {
         let tensors = tensors
@@ -30,6 +38,11 @@ pub mod files {
     }
 
     /// Reads the tensor of an `.npy` file, or the only one of a `.safetensors` file.
+    ///
+    /// Errors: a `.safetensors` file with several tensors (`load_tensors` reads it).
+    ///
+    /// Example: `eye(2).save("eye.safetensors"); load_tensor(output_folder() + "/eye.safetensors").shape`
+    /// is `[2, 2]`
     #[rhai_fn(return_raw)]
     pub fn load_tensor(call: NativeCallContext, path: &str) -> ScriptResult<Tensor> {
         let context = Context::of(&call)?;
@@ -37,6 +50,9 @@ pub mod files {
     }
 
     /// Reads all tensors of a `.safetensors` file: a map of name to tensor.
+    ///
+    /// Example: `save_tensors(#{ steer: ones([4]) }, "vectors.safetensors");
+    /// load_tensors(output_folder() + "/vectors.safetensors").steer` is `tensor [4] f32 [1, 1, 1, 1]`
     #[rhai_fn(return_raw)]
     pub fn load_tensors(call: NativeCallContext, path: &str) -> ScriptResult<Map> {
         let context = Context::of(&call)?;

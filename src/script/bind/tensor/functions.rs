@@ -13,102 +13,136 @@ pub mod functions {
     type Tensor = NamedTensor;
 
     /// The absolute value of each element.
+    ///
+    /// Example: `tensor([-1.5, 2.0]).abs()` is `tensor [2] f32 [1.5, 2]`
     #[rhai_fn(return_raw)]
     pub fn abs(tensor: Tensor) -> ScriptResult<Tensor> {
         Ok(tensor.unary(Unary::Abs)?)
     }
 
     /// e to the power of each element.
+    ///
+    /// Example: `tensor([0.0, 1.0]).exp()` is `tensor [2] f32 [1, 2.7183]`
     #[rhai_fn(return_raw)]
     pub fn exp(tensor: Tensor) -> ScriptResult<Tensor> {
         Ok(tensor.unary(Unary::Exp)?)
     }
 
-    /// The natural logarithm of each element.
+    /// The natural logarithm of each element: −∞ of 0, NaN of what is negative.
+    ///
+    /// Example: `tensor([1.0, 2.0]).ln()` is `tensor [2] f32 [0, 0.69315]`
     #[rhai_fn(return_raw)]
     pub fn ln(tensor: Tensor) -> ScriptResult<Tensor> {
         Ok(tensor.unary(Unary::Log)?)
     }
 
-    /// The square root of each element.
+    /// The square root of each element; NaN of what is negative.
+    ///
+    /// Example: `tensor([4.0, 2.0]).sqrt()` is `tensor [2] f32 [2, 1.4142]`
     #[rhai_fn(return_raw)]
     pub fn sqrt(tensor: Tensor) -> ScriptResult<Tensor> {
         Ok(tensor.unary(Unary::Sqrt)?)
     }
 
     /// The square of each element.
+    ///
+    /// Example: `tensor([1, -2, 3]).square().mean()` is `tensor [] f32 4.6667`
     #[rhai_fn(return_raw)]
     pub fn square(tensor: Tensor) -> ScriptResult<Tensor> {
         Ok(tensor.unary(Unary::Square)?)
     }
 
-    /// The hyperbolic tangent of each element.
+    /// The hyperbolic tangent of each element, from −1 to 1.
+    ///
+    /// Example: `tensor([0.0, 1.0]).tanh()` is `tensor [2] f32 [0, 0.76159]`
     #[rhai_fn(return_raw)]
     pub fn tanh(tensor: Tensor) -> ScriptResult<Tensor> {
         Ok(tensor.unary(Unary::Tanh)?)
     }
 
-    /// 1 / (1 + e⁻ˣ) of each element.
+    /// 1 / (1 + e⁻ˣ) of each element: a probability from log odds.
+    ///
+    /// Example: `tensor([0.0, 2.0]).sigmoid()` is `tensor [2] f32 [0.5, 0.8808]`
     #[rhai_fn(return_raw)]
     pub fn sigmoid(tensor: Tensor) -> ScriptResult<Tensor> {
         Ok(tensor.unary(Unary::Sigmoid)?)
     }
 
     /// Each element, 0 where it is negative.
+    ///
+    /// Example: `tensor([-1.0, 2.0]).relu()` is `tensor [2] f32 [0, 2]`
     #[rhai_fn(return_raw)]
     pub fn relu(tensor: Tensor) -> ScriptResult<Tensor> {
         Ok(tensor.unary(Unary::Relu)?)
     }
 
     /// x · Φ(x) of each element, exactly (not by its tanh approximation).
+    ///
+    /// Example: `tensor([-1.0, 0.0, 1.0]).gelu()` is `tensor [3] f32 [-0.15866, 0, 0.84134]`
     #[rhai_fn(return_raw)]
     pub fn gelu(tensor: Tensor) -> ScriptResult<Tensor> {
         Ok(tensor.unary(Unary::Gelu)?)
     }
 
     /// The sine of each element, in radians.
+    ///
+    /// Example: `tensor([0.0, 1.0]).sin()` is `tensor [2] f32 [0, 0.84147]`
     #[rhai_fn(return_raw)]
     pub fn sin(tensor: Tensor) -> ScriptResult<Tensor> {
         Ok(tensor.unary(Unary::Sin)?)
     }
 
     /// The cosine of each element, in radians.
+    ///
+    /// Example: `tensor([0.0, 1.0]).cos()` is `tensor [2] f32 [1, 0.5403]`
     #[rhai_fn(return_raw)]
     pub fn cos(tensor: Tensor) -> ScriptResult<Tensor> {
         Ok(tensor.unary(Unary::Cos)?)
     }
 
     /// The greatest integer not above each element.
+    ///
+    /// Example: `tensor([1.5, -1.5]).floor()` is `tensor [2] f32 [1, -2]`
     #[rhai_fn(return_raw)]
     pub fn floor(tensor: Tensor) -> ScriptResult<Tensor> {
         Ok(tensor.unary(Unary::Floor)?)
     }
 
     /// The smallest integer not below each element.
+    ///
+    /// Example: `tensor([1.5, -1.5]).ceil()` is `tensor [2] f32 [2, -1]`
     #[rhai_fn(return_raw)]
     pub fn ceil(tensor: Tensor) -> ScriptResult<Tensor> {
         Ok(tensor.unary(Unary::Ceil)?)
     }
 
     /// The integer nearest to each element; halves go away from 0.
+    ///
+    /// Example: `tensor([1.4, 2.5, -2.5]).round()` is `tensor [3] f32 [1, 3, -3]`
     #[rhai_fn(return_raw)]
     pub fn round(tensor: Tensor) -> ScriptResult<Tensor> {
         Ok(tensor.unary(Unary::Round)?)
     }
 
     /// −1, 0 or 1, after the sign of each element.
+    ///
+    /// Example: `tensor([-0.5, 0.0, 3.0]).sign()` is `tensor [3] f32 [-1, 0, 1]`
     #[rhai_fn(return_raw)]
     pub fn sign(tensor: Tensor) -> ScriptResult<Tensor> {
         Ok(tensor.unary(Unary::Sign)?)
     }
 
     /// 1 / x of each element.
+    ///
+    /// Example: `tensor([4.0, -0.5]).reciprocal()` is `tensor [2] f32 [0.25, -2]`
     #[rhai_fn(return_raw)]
     pub fn reciprocal(tensor: Tensor) -> ScriptResult<Tensor> {
         Ok(tensor.unary(Unary::Reciprocal)?)
     }
 
     /// The greater of the elements of two tensors, or of a tensor and a number; shapes broadcast.
+    ///
+    /// Example: `tensor([1, 5]).maximum(tensor([3, 4]))` is `tensor [2] i64 [3, 5]`
     #[rhai_fn(return_raw)]
     pub fn maximum(tensor: Tensor, other: Dynamic) -> ScriptResult<Tensor> {
         let other = operand("maximum", "other", &other, &tensor)?;
@@ -116,6 +150,8 @@ pub mod functions {
     }
 
     /// The smaller of the elements of two tensors, or of a tensor and a number; shapes broadcast.
+    ///
+    /// Example: `tensor([0.2, 1.7]).minimum(1.0)` is `tensor [2] f32 [0.2, 1]`
     #[rhai_fn(return_raw)]
     pub fn minimum(tensor: Tensor, other: Dynamic) -> ScriptResult<Tensor> {
         let other = operand("minimum", "other", &other, &tensor)?;
@@ -123,13 +159,19 @@ pub mod functions {
     }
 
     /// Each element, not below `low` nor above `high`.
+    ///
+    /// Errors: `low` above `high`.
+    ///
+    /// Example: `tensor([-3.0, 0.5, 9.0]).clamp(-1.0, 1.0)` is `tensor [3] f32 [-1, 0.5, 1]`
     #[rhai_fn(return_raw)]
     pub fn clamp(tensor: Tensor, low: Dynamic, high: Dynamic) -> ScriptResult<Tensor> {
         Ok(tensor.clamp(argument("clamp", "low", &low)?, argument("clamp", "high", &high)?)?)
     }
 
     /// Elements of `yes` where the mask is not 0, of `no` elsewhere; each a tensor or a number, shapes
-    /// broadcast: `where(x > 0, x, 0.0)`.
+    /// broadcast.
+    ///
+    /// Example: `let x = tensor([-1.0, 2.0]); where(x > 0, x, 0.0)` is `tensor [2] f32 [0, 2]`
     #[rhai_fn(name = "where", return_raw)]
     pub fn choose(mask: Tensor, yes: Dynamic, no: Dynamic) -> ScriptResult<Tensor> {
         // A plain number takes the format of the tensor it is chosen against.
@@ -140,7 +182,11 @@ pub mod functions {
 
     /// The part of a tensor that an index names: an integer (negative from the end), a range, a tensor of
     /// places, or an array with an index for each axis, where `()` is the whole axis and an array names places:
-    /// `t[0]`, `t[1..3]`, `t[[(), -1]]`, `t[[0, [2, 5]]]`.
+    /// `t[0]`, `t[1..3]`, `t[[(), -1]]`, `t[[0, [2, 5]]]`. An integer takes its axis away.
+    ///
+    /// Errors: a place outside an axis.
+    ///
+    /// Example: `let t = tensor([[1, 2, 3], [4, 5, 6]]); t[[(), -1]]` is `tensor [2] i64 [3, 6]`
     #[rhai_fn(index_get, return_raw)]
     pub fn at(tensor: Tensor, index: i64) -> ScriptResult<Tensor> {
         Ok(tensor.pick(&[Pick::At(index)])?)
@@ -168,15 +214,25 @@ pub mod functions {
         Ok(tensor.pick(&picks("index", &Dynamic::from(index))?)?)
     }
 
-    /// The part of one axis, which is named or numbered: `t.slice("pos", 1..3)`, `t.slice(0, [2, 0])`.
+    /// The part of one axis, which is named or numbered. The index is an integer, a range, an array or a tensor
+    /// of places, or `()` for the whole axis.
+    ///
+    /// Errors: a place outside the axis.
+    ///
+    /// Example: `let t = zeros([2, 8, 64]).named(["batch", "pos", "d_model"]); t.slice("pos", 1..3).shape`
+    /// is `[2, 2, 64]`
     #[rhai_fn(return_raw)]
     pub fn slice(tensor: Tensor, axis: Dynamic, index: Dynamic) -> ScriptResult<Tensor> {
         let axis = argument("slice", "axis", &axis)?;
         Ok(tensor.pick_axis(&axis, argument("slice", "index", &index)?)?)
     }
 
-    /// A copy in which the part that `index` names holds `value` (a tensor that stretches to the part, or
-    /// a number): `act.replaced([(), -1], 0.0)`.
+    /// A copy in which the part that `index` names (see `[]`) holds `value`: a tensor that stretches to the
+    /// part, or a number.
+    ///
+    /// Errors: a place outside an axis, a value that does not stretch to the part.
+    ///
+    /// Example: `tensor([[1, 2], [3, 4]]).replaced([(), -1], 0)` is `tensor [2, 2] i64 [[1, 0], [3, 0]]`
     #[rhai_fn(return_raw)]
     pub fn replaced(tensor: Tensor, index: Dynamic, value: Dynamic) -> ScriptResult<Tensor> {
         let value = operand("replaced", "value", &value, &tensor)?;
@@ -185,12 +241,18 @@ pub mod functions {
 
     /// The matrix product: [.., m, k] · [.., k, n] → [.., m, n]; leading axes broadcast, a vector is a row on
     /// the left and a column on the right.
+    ///
+    /// Errors: another number of columns on the left than of rows on the right.
+    ///
+    /// Example: `tensor([[1.0, 2.0], [3.0, 4.0]]).matmul(tensor([1.0, -1.0]))` is `tensor [2] f32 [-1, -1]`
     #[rhai_fn(return_raw)]
     pub fn matmul(left: Tensor, right: Tensor) -> ScriptResult<Tensor> {
         Ok(crate::tensor::matmul(&left, &right)?)
     }
 
-    /// Two axes exchanged; without axes, the last two.
+    /// Two axes (by number or name) exchanged; without axes, the last two.
+    ///
+    /// Example: `tensor([[1, 2, 3], [4, 5, 6]]).transpose()` is `tensor [3, 2] i64 [[1, 4], [2, 5], [3, 6]]`
     #[rhai_fn(return_raw)]
     pub fn transpose(tensor: Tensor, a: Dynamic, b: Dynamic) -> ScriptResult<Tensor> {
         Ok(tensor.transpose(&argument("transpose", "a", &a)?, &argument("transpose", "b", &b)?)?)
@@ -201,7 +263,10 @@ pub mod functions {
         Ok(tensor.transpose(&Axis::Number(-2), &Axis::Number(-1))?)
     }
 
-    /// The axes in another order: `t.permute(["head", "batch", "pos"])` or `t.permute([2, 0, 1])`.
+    /// The axes in another order: all of them, by number or name.
+    ///
+    /// Example: `let t = zeros([2, 5, 8]).named(["batch", "pos", "head"]); t.permute(["head", "batch",
+    /// "pos"]).shape` is `[8, 2, 5]`
     #[rhai_fn(return_raw)]
     pub fn permute(tensor: Tensor, axes: Array) -> ScriptResult<Tensor> {
         let axes: Vec<Axis> = argument("permute", "axes", &axes.into())?;
@@ -209,19 +274,29 @@ pub mod functions {
     }
 
     /// The same numbers in another shape; one length may be −1 and is worked out. Names are lost.
+    ///
+    /// Errors: a shape of another number of elements.
+    ///
+    /// Example: `arange(6).reshape([2, -1])` is `tensor [2, 3] i64 [[0, 1, 2], [3, 4, 5]]`
     #[rhai_fn(return_raw)]
     pub fn reshape(tensor: Tensor, shape: Array) -> ScriptResult<Tensor> {
         let shape: Vec<i64> = argument("reshape", "shape", &shape.into())?;
         Ok(tensor.reshape(&shape)?)
     }
 
-    /// All numbers along one axis.
+    /// All numbers along one axis, the last axis fastest.
+    ///
+    /// Example: `tensor([[1, 2], [3, 4]]).flatten()` is `tensor [4] i64 [1, 2, 3, 4]`
     #[rhai_fn(return_raw)]
     pub fn flatten(tensor: Tensor) -> ScriptResult<Tensor> {
         Ok(tensor.flatten()?)
     }
 
-    /// Without an axis of length 1; without an argument, without all of them.
+    /// Without an axis of length 1, by number or name; without an argument, without all of them.
+    ///
+    /// Errors: an axis of another length.
+    ///
+    /// Example: `zeros([1, 3, 1]).squeeze(0).shape` is `[3, 1]`
     #[rhai_fn(return_raw)]
     pub fn squeeze(tensor: Tensor, axis: Dynamic) -> ScriptResult<Tensor> {
         Ok(tensor.squeeze(&argument("squeeze", "axis", &axis)?)?)
@@ -233,19 +308,29 @@ pub mod functions {
     }
 
     /// With a new axis of length 1 at a place; −1 is the last.
+    ///
+    /// Example: `tensor([1, 2, 3]).unsqueeze(-1).shape` is `[3, 1]`
     #[rhai_fn(return_raw)]
     pub fn unsqueeze(tensor: Tensor, place: i64) -> ScriptResult<Tensor> {
         Ok(tensor.unsqueeze(place)?)
     }
 
-    /// Stretched to a shape: axes of length 1, and missing leading ones, repeat.
+    /// Stretched to a shape, an integer or an array of them: axes of length 1, and missing leading ones,
+    /// repeat.
+    ///
+    /// Errors: a shape that the tensor does not stretch to.
+    ///
+    /// Example: `tensor([1, 2]).broadcast_to([3, 2])` is `tensor [3, 2] i64 [[1, 2], [1, 2], [1, 2]]`
     #[rhai_fn(return_raw)]
     pub fn broadcast_to(tensor: Tensor, shape: Dynamic) -> ScriptResult<Tensor> {
         let Dims(dims) = argument("broadcast_to", "shape", &shape)?;
         Ok(tensor.broadcast_to(&dims)?)
     }
 
-    /// Tensors joined along an axis they have: `cat([a, b], "pos")`; without an axis, the first.
+    /// Tensors joined along an axis they have, by number or name; without an axis, the first. The other axes
+    /// are equally long.
+    ///
+    /// Example: `cat([tensor([[1], [2]]), tensor([[3], [4]])], 1)` is `tensor [2, 2] i64 [[1, 3], [2, 4]]`
     #[rhai_fn(return_raw)]
     pub fn cat(tensors: Array, axis: Dynamic) -> ScriptResult<Tensor> {
         let tensors: Vec<Tensor> = argument("cat", "tensors", &tensors.into())?;
@@ -258,6 +343,10 @@ pub mod functions {
     }
 
     /// Tensors of one shape joined along a new axis at a place; without a place, the first.
+    ///
+    /// Errors: shapes that differ.
+    ///
+    /// Example: `stack([tensor([1, 2]), tensor([3, 4])])` is `tensor [2, 2] i64 [[1, 2], [3, 4]]`
     #[rhai_fn(return_raw)]
     pub fn stack(tensors: Array, place: i64) -> ScriptResult<Tensor> {
         let tensors: Vec<Tensor> = argument("stack", "tensors", &tensors.into())?;

@@ -31,7 +31,13 @@ pub mod make {
     /// A tensor of a number or of nested arrays of numbers; `i64` where all are integers, `u8` (1 and 0) where
     /// all are true or false, else `f32`.
     ///
-    /// Options: `dtype` (such as "f32"), `names` (an array, a name for each axis).
+    /// Options: `dtype` ("f32" | "f64" | "f16" | "bf16" | "i64" | "u32" | "u8", what the numbers are): the
+    /// number format; `names` (array, none): a name for each axis.
+    ///
+    /// Errors: rows of unequal length, another number of names than of axes.
+    ///
+    /// Example: `tensor([[0.5, 1.0]], #{ names: ["batch", "d_model"] })`
+    /// is `tensor [batch 1, d_model 2] f32 [[0.5, 1]]`
     #[rhai_fn(return_raw)]
     pub fn tensor(call: NativeCallContext, values: Dynamic, options: Map) -> ScriptResult<Tensor> {
         let context = Context::of(&call)?;
@@ -51,7 +57,10 @@ pub mod make {
         tensor(call, values, Map::new())
     }
 
-    /// A tensor of zeros, `f32` unless `dtype` says otherwise: `zeros([2, 3])`.
+    /// A tensor of zeros. The shape is an integer or an array of them; the number format `f32` unless `dtype`
+    /// says otherwise.
+    ///
+    /// Example: `zeros([2, 3])` is `tensor [2, 3] f32 [[0, 0, 0], [0, 0, 0]]`
     #[rhai_fn(return_raw)]
     pub fn zeros(call: NativeCallContext, shape: Dynamic, dtype: &str) -> ScriptResult<Tensor> {
         filled(&call, 0.0, &shape, dtype)
@@ -62,7 +71,10 @@ pub mod make {
         filled(&call, 0.0, &shape, "f32")
     }
 
-    /// A tensor of ones, `f32` unless `dtype` says otherwise: `ones([2, 3])`.
+    /// A tensor of ones. The shape is an integer or an array of them; the number format `f32` unless `dtype`
+    /// says otherwise.
+    ///
+    /// Example: `ones(3, "i64")` is `tensor [3] i64 [1, 1, 1]`
     #[rhai_fn(return_raw)]
     pub fn ones(call: NativeCallContext, shape: Dynamic, dtype: &str) -> ScriptResult<Tensor> {
         filled(&call, 1.0, &shape, dtype)
@@ -73,7 +85,10 @@ pub mod make {
         filled(&call, 1.0, &shape, "f32")
     }
 
-    /// A tensor with `value` everywhere, `f32` unless `dtype` says otherwise: `full([2, 3], 0.5)`.
+    /// A tensor with `value` everywhere. The shape is an integer or an array of them; the number format `f32`
+    /// unless `dtype` says otherwise.
+    ///
+    /// Example: `full([2, 2], 0.5)` is `tensor [2, 2] f32 [[0.5, 0.5], [0.5, 0.5]]`
     #[rhai_fn(return_raw)]
     pub fn full(
         call: NativeCallContext,
@@ -89,7 +104,11 @@ pub mod make {
         full(call, shape, value, "f32")
     }
 
-    /// The integers from `start` up to but not including `end`, `step` apart; `i64`.
+    /// The integers from `start` (0) up to but not including `end`, `step` (1) apart; `i64`.
+    ///
+    /// Errors: a step of 0.
+    ///
+    /// Example: `arange(0, 10, 3)` is `tensor [4] i64 [0, 3, 6, 9]`
     #[rhai_fn(return_raw)]
     pub fn arange(call: NativeCallContext, start: i64, end: i64, step: i64) -> ScriptResult<Tensor> {
         Ok(NamedTensor::arange(start, end, step, Context::of(&call)?.device())?)
@@ -106,6 +125,8 @@ pub mod make {
     }
 
     /// `count` numbers from `start` to `end`, both included, at equal distances; `f32`.
+    ///
+    /// Example: `linspace(0, 1, 5)` is `tensor [5] f32 [0, 0.25, 0.5, 0.75, 1]`
     #[rhai_fn(return_raw)]
     pub fn linspace(
         call: NativeCallContext,
@@ -119,12 +140,17 @@ pub mod make {
     }
 
     /// The identity matrix, [size, size], `f32`.
+    ///
+    /// Example: `eye(2)` is `tensor [2, 2] f32 [[1, 0], [0, 1]]`
     #[rhai_fn(return_raw)]
     pub fn eye(call: NativeCallContext, size: Dynamic) -> ScriptResult<Tensor> {
         Ok(NamedTensor::eye(argument("eye", "size", &size)?, Context::of(&call)?.device())?)
     }
 
-    /// Numbers of the standard normal distribution from the run's seeded stream, `f32`.
+    /// Numbers of the standard normal distribution from the run's seeded stream, `f32`. The shape is an integer
+    /// or an array of them.
+    ///
+    /// Example: `randn([2, 64]).shape` is `[2, 64]`
     #[rhai_fn(return_raw, volatile)]
     pub fn randn(call: NativeCallContext, shape: Dynamic) -> ScriptResult<Tensor> {
         let context = Context::of(&call)?;
@@ -133,7 +159,10 @@ pub mod make {
         Ok(NamedTensor::random(&dims, context.device(), &mut random, |random| random.normal())?)
     }
 
-    /// Numbers in [0, 1) from the run's seeded stream, `f32`; without a shape, one number.
+    /// Numbers in [0, 1) from the run's seeded stream, `f32`. The shape is an integer or an array of them;
+    /// without one, one number.
+    ///
+    /// Example: `let r = rand([100]); (r >= 0).all() && (r < 1).all()` is `true`
     #[rhai_fn(name = "rand", return_raw, volatile)]
     pub fn rand_tensor(call: NativeCallContext, shape: Dynamic) -> ScriptResult<Tensor> {
         let context = Context::of(&call)?;
@@ -143,24 +172,34 @@ pub mod make {
     }
 
     /// Length of each axis.
+    ///
+    /// Example: `zeros([2, 3]).shape` is `[2, 3]`
     #[rhai_fn(get = "shape")]
     pub fn shape(tensor: Tensor) -> Array {
         array(tensor.dims().iter().map(|length| *length as i64))
     }
 
     /// Number of axes.
+    ///
+    /// Example: `zeros([2, 3]).rank` is `2`
     #[rhai_fn(get = "rank")]
     pub fn rank(tensor: Tensor) -> i64 {
         tensor.rank() as i64
     }
 
     /// Number of elements.
+    ///
+    /// Example: `zeros([2, 3]).count` is `6`
     #[rhai_fn(get = "count")]
     pub fn count(tensor: Tensor) -> i64 {
         tensor.len() as i64
     }
 
     /// Length of the first axis.
+    ///
+    /// Errors: a tensor without axes.
+    ///
+    /// Example: `zeros([2, 3]).len()` is `2`
     #[rhai_fn(return_raw)]
     pub fn len(tensor: Tensor) -> ScriptResult<i64> {
         match tensor.dims().first() {
@@ -169,25 +208,35 @@ pub mod make {
         }
     }
 
-    /// Number format: "f32", "bf16", "i64", …
+    /// Number format: "f32", "f64", "f16", "bf16", "i64", "u32" or "u8".
+    ///
+    /// Example: `tensor([1, 2]).dtype` is `i64`
     #[rhai_fn(get = "dtype")]
     pub fn dtype(tensor: Tensor) -> String {
         tensor.dtype().as_str().to_owned()
     }
 
     /// Where the tensor lies: "cpu", "cuda:0", …
+    ///
+    /// Example: `zeros([2, 3]).device` is `cpu`
     #[rhai_fn(get = "device")]
     pub fn device(tensor: Tensor) -> String {
         device_name(tensor.device())
     }
 
     /// Names of the axes, "" for an axis without one; empty where none has a name.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").run("Choose.").logits.names` is `["batch", "d_vocab"]`
     #[rhai_fn(get = "names")]
     pub fn names(tensor: Tensor) -> Array {
         array(tensor.names().unwrap_or_default().iter().cloned())
     }
 
-    /// The same numbers with a name for each axis, "" for none: `t.named(["batch", "pos"])`.
+    /// The same numbers with a name for each axis, "" for none.
+    ///
+    /// Errors: another number of names than of axes, a name that comes twice.
+    ///
+    /// Example: `zeros([2, 5]).named(["batch", "pos"]).mean("pos").names` is `["batch"]`
     #[rhai_fn(return_raw)]
     pub fn named(tensor: Tensor, names: Array) -> ScriptResult<Tensor> {
         let names: Vec<String> = argument("named", "names", &names.into())?;
@@ -196,18 +245,26 @@ pub mod make {
 
     /// In another number format: "f32", "f64", "f16", "bf16", "i64", "u32", "u8". Fractions are cut off on the
     /// way to integers.
+    ///
+    /// Example: `tensor([1.9, -1.9]).to_dtype("i64")` is `tensor [2] i64 [1, -1]`
     #[rhai_fn(return_raw)]
     pub fn to_dtype(tensor: Tensor, dtype: &str) -> ScriptResult<Tensor> {
         Ok(tensor.to_dtype(parse_dtype(dtype)?)?)
     }
 
     /// The numbers as nested arrays; a tensor without axes gives its number.
+    ///
+    /// Example: `tensor([[1, 2], [3, 4]]).to_array()[1]` is `[3, 4]`
     #[rhai_fn(return_raw)]
     pub fn to_array(tensor: Tensor) -> ScriptResult<Dynamic> {
         Ok(to_dynamic(tensor.to_nested()?))
     }
 
     /// The only number of a tensor that holds one.
+    ///
+    /// Errors: a tensor of more elements.
+    ///
+    /// Example: `tensor([1, 2, 3]).sum().item() + 1` is `7`
     #[rhai_fn(return_raw)]
     pub fn item(tensor: Tensor) -> ScriptResult<Dynamic> {
         Ok(to_dynamic(tensor.item()?))
@@ -220,13 +277,20 @@ pub mod make {
     }
 
     /// True where shapes are equal and no element differs by more than `tolerance`; NaN is close to nothing.
+    /// The other is a tensor, a number or nested arrays of numbers.
+    ///
+    /// Example: `tensor([0.1, 0.2]).close_to([0.1, 0.2001], 0.001)` is `true`
     #[rhai_fn(return_raw)]
     pub fn close_to(tensor: Tensor, other: Dynamic, tolerance: Dynamic) -> ScriptResult<bool> {
         let other = from_arrays(&other, None, tensor.device())?;
         Ok(tensor.is_close(&other, argument("close_to", "tolerance", &tolerance)?)?)
     }
 
-    /// The slices along the first axis, for `for` loops: `for row in t.rows() { … }`.
+    /// The slices along the first axis, an array of tensors: `for row in t.rows() { … }`.
+    ///
+    /// Errors: a tensor without axes.
+    ///
+    /// Example: `tensor([[1, 2], [3, 4]]).rows().map(|row| row.sum().item())` is `[3, 7]`
     #[rhai_fn(return_raw)]
     pub fn rows(tensor: Tensor) -> ScriptResult<Array> {
         let Some(length) = tensor.dims().first().copied() else {
@@ -237,18 +301,24 @@ pub mod make {
     }
 
     /// True where some element is NaN or infinite.
+    ///
+    /// Example: `tensor([1.0, 0.0]).ln().has_non_finite()` is `true`
     #[rhai_fn(return_raw)]
     pub fn has_non_finite(tensor: Tensor) -> ScriptResult<bool> {
         Ok(tensor.numbers()?.iter().any(|value| !value.is_finite()))
     }
 
     /// True where some element is not 0: makes one answer of a comparison.
+    ///
+    /// Example: `(tensor([0.2, 0.7]) > 0.5).any()` is `true`
     #[rhai_fn(return_raw)]
     pub fn any(tensor: Tensor) -> ScriptResult<bool> {
         Ok(tensor.numbers()?.iter().any(|value| *value != 0.0))
     }
 
     /// True where no element is 0: makes one answer of a comparison.
+    ///
+    /// Example: `(tensor([0.2, 0.7]) > 0.5).all()` is `false`
     #[rhai_fn(return_raw)]
     pub fn all(tensor: Tensor) -> ScriptResult<bool> {
         Ok(tensor.numbers()?.iter().all(|value| *value != 0.0))

@@ -4,7 +4,7 @@ use rhai::plugin::*;
 
 /// One operator between tensors, integers and numbers, either way around.
 macro_rules! operator {
-    ($module:ident, $symbol:tt, $op:ident, $doc:tt) => {
+    ($module:ident, $symbol:tt, $op:ident, $($doc:tt),+ $(,)?) => {
         #[export_module(manifest)]
         pub mod $module {
             use crate::script::error::ScriptResult;
@@ -12,7 +12,7 @@ macro_rules! operator {
 
             type Tensor = NamedTensor;
 
-            #[doc = $doc]
+            $(#[doc = $doc])+
             #[rhai_fn(name = $symbol, return_raw)]
             pub fn tensors(left: Tensor, right: Tensor) -> ScriptResult<Tensor> {
                 Ok(left.binary(Binary::$op, &right)?)
@@ -41,16 +41,88 @@ macro_rules! operator {
     };
 }
 
-operator!(add, "+", Add, "The sum, element by element; shapes broadcast, as for all operators.");
-operator!(subtract, "-", Subtract, "The difference, element by element.");
-operator!(multiply, "*", Multiply, "The product, element by element (for matrices see matmul).");
-operator!(divide, "/", Divide, "The quotient, element by element, always with fractions.");
-operator!(equal, "==", Equal, "1 where elements are equal, else 0; close_to compares whole tensors.");
-operator!(not_equal, "!=", NotEqual, "1 where elements differ, else 0.");
-operator!(less, "<", Less, "1 where the left element is less, else 0.");
-operator!(less_or_equal, "<=", LessOrEqual, "1 where the left element is less or equal, else 0.");
-operator!(greater, ">", Greater, "1 where the left element is greater, else 0.");
-operator!(greater_or_equal, ">=", GreaterOrEqual, "1 where the left element is greater or equal, else 0.");
+operator!(
+    add,
+    "+",
+    Add,
+    "The sum, element by element; shapes broadcast, as for all operators, and a number meets every element.",
+    "",
+    "Errors: shapes that do not broadcast.",
+    "",
+    "Example: `tensor([[1, 2], [3, 4]]) + tensor([10, 20])` is `tensor [2, 2] i64 [[11, 22], [13, 24]]`",
+);
+operator!(
+    subtract,
+    "-",
+    Subtract,
+    "The difference, element by element.",
+    "",
+    "Example: `1.0 - tensor([0.25, 0.5])` is `tensor [2] f32 [0.75, 0.5]`",
+);
+operator!(
+    multiply,
+    "*",
+    Multiply,
+    "The product, element by element (for matrices see matmul).",
+    "",
+    "Example: `tensor([1, 2, 3]) * 2` is `tensor [3] i64 [2, 4, 6]`",
+);
+operator!(
+    divide,
+    "/",
+    Divide,
+    "The quotient, element by element, always with fractions.",
+    "",
+    "Example: `tensor([1, 2, 3]) / 2` is `tensor [3] f32 [0.5, 1, 1.5]`",
+);
+operator!(
+    equal,
+    "==",
+    Equal,
+    "1 where elements are equal, else 0, as `u8`; close_to compares whole tensors.",
+    "",
+    "Example: `tensor([1, 2]) == tensor([1, 3])` is `tensor [2] u8 [1, 0]`",
+);
+operator!(
+    not_equal,
+    "!=",
+    NotEqual,
+    "1 where elements differ, else 0, as `u8`.",
+    "",
+    "Example: `tensor([1, 2]) != 1` is `tensor [2] u8 [0, 1]`",
+);
+operator!(
+    less,
+    "<",
+    Less,
+    "1 where the left element is less, else 0, as `u8`.",
+    "",
+    "Example: `tensor([0.2, 0.7]) < 0.5` is `tensor [2] u8 [1, 0]`",
+);
+operator!(
+    less_or_equal,
+    "<=",
+    LessOrEqual,
+    "1 where the left element is less or equal, else 0, as `u8`.",
+    "",
+    "Example: `tensor([1, 2, 3]) <= 2` is `tensor [3] u8 [1, 1, 0]`",
+);
+operator!(
+    greater,
+    ">",
+    Greater,
+    "1 where the left element is greater, else 0, as `u8`.",
+    "",
+    "Example: `tensor([0.2, 0.7]) > tensor([0.1, 0.9])` is `tensor [2] u8 [1, 0]`",
+);
+operator!(
+    greater_or_equal,
+    ">=",
+    GreaterOrEqual,
+    "1 where the left element is greater or equal, else 0, as `u8`.",
+    "",
+    "Example: `(tensor([1, 2, 3]) >= 2).sum().item()` is `2`",
+);
 
 #[export_module(manifest)]
 pub mod others {
@@ -60,18 +132,24 @@ pub mod others {
     type Tensor = NamedTensor;
 
     /// The negative of each element.
+    ///
+    /// Example: `-tensor([1, -2])` is `tensor [2] i64 [-1, 2]`
     #[rhai_fn(name = "-", return_raw)]
     pub fn negative(tensor: Tensor) -> ScriptResult<Tensor> {
         Ok(tensor.unary(Unary::Negate)?)
     }
 
     /// The tensor itself.
+    ///
+    /// Example: `+tensor([1, -2])` is `tensor [2] i64 [1, -2]`
     #[rhai_fn(name = "+")]
     pub fn positive(tensor: Tensor) -> Tensor {
         tensor
     }
 
-    /// Each element to the power of `exponent`.
+    /// Each element to the power of `exponent`; whole numbers become `f32`.
+    ///
+    /// Example: `tensor([1, 2, 3]) ** 2` is `tensor [3] f32 [1, 4, 9]`
     #[rhai_fn(name = "**", name = "pow", return_raw)]
     pub fn power(tensor: Tensor, exponent: f64) -> ScriptResult<Tensor> {
         Ok(tensor.power(exponent)?)

@@ -72,9 +72,14 @@ pub mod reductions {
 
     type Tensor = NamedTensor;
 
-    /// The sum over an axis (by number or name) or an array of axes; without one, over all.
+    /// The sum over an axis (by number or name) or an array of axes; without one, over all. An axis of () means
+    /// all.
     ///
-    /// Options: `keep` (false; true leaves the axis with length 1). An axis of () means all.
+    /// Options: `keep` (bool, false): true leaves the axis with length 1.
+    ///
+    /// Errors: an axis that the tensor does not have.
+    ///
+    /// Example: `tensor([[1, 2], [3, 4]]).sum(0)` is `tensor [2] i64 [4, 6]`
     #[rhai_fn(return_raw)]
     pub fn sum(call: NativeCallContext, tensor: Tensor, axis: Dynamic, options: Map) -> ScriptResult<Tensor> {
         with_options(&call, &tensor, Reduction::Sum, &axis, options)
@@ -90,9 +95,14 @@ pub mod reductions {
         all(&tensor, Reduction::Sum)
     }
 
-    /// The mean over an axis (by number or name) or an array of axes; without one, over all.
+    /// The mean over an axis (by number or name) or an array of axes; without one, over all. An axis of ()
+    /// means all.
     ///
-    /// Options: `keep` (false; true leaves the axis with length 1). An axis of () means all.
+    /// Options: `keep` (bool, false): true leaves the axis with length 1.
+    ///
+    /// Errors: an axis that the tensor does not have, or one of length 0.
+    ///
+    /// Example: `tensor([[1.0, 3.0], [5.0, 7.0]]).mean(1, #{ keep: true })` is `tensor [2, 1] f32 [[2], [6]]`
     #[rhai_fn(return_raw)]
     pub fn mean(
         call: NativeCallContext,
@@ -113,9 +123,15 @@ pub mod reductions {
         all(&tensor, Reduction::Mean)
     }
 
-    /// The variance over an axis (by number or name) or an array of axes; without one, over all.
+    /// The variance over an axis (by number or name) or an array of axes; without one, over all. An axis of ()
+    /// means all.
     ///
-    /// Options: `correction` (1: the divisor is n − 1; 0: it is n), `keep` (false). An axis of () means all.
+    /// Options: `correction` (integer, 1): what the number of elements n is lessened by in the divisor, so that
+    /// 1 means n − 1 and 0 means n; `keep` (bool, false): true leaves the axis with length 1.
+    ///
+    /// Errors: an axis that the tensor does not have, or one of no more elements than `correction`.
+    ///
+    /// Example: `tensor([1.0, 2.0, 3.0, 4.0]).variance(0, #{ correction: 0 })` is `tensor [] f32 1.25`
     #[rhai_fn(return_raw)]
     pub fn variance(
         call: NativeCallContext,
@@ -136,9 +152,15 @@ pub mod reductions {
         all(&tensor, Reduction::Variance { correction: 1 })
     }
 
-    /// The standard deviation over an axis (by number or name) or an array of axes; without one, over all.
+    /// The standard deviation over an axis (by number or name) or an array of axes; without one, over all. An
+    /// axis of () means all.
     ///
-    /// Options: `correction` (1: the divisor is n − 1; 0: it is n), `keep` (false). An axis of () means all.
+    /// Options: `correction` (integer, 1): what the number of elements n is lessened by in the divisor, so that
+    /// 1 means n − 1 and 0 means n; `keep` (bool, false): true leaves the axis with length 1.
+    ///
+    /// Errors: an axis that the tensor does not have, or one of no more elements than `correction`.
+    ///
+    /// Example: `tensor([1.0, 3.0, 5.0]).std(0)` is `tensor [] f32 2`
     #[rhai_fn(name = "std", return_raw)]
     pub fn deviation(
         call: NativeCallContext,
@@ -159,9 +181,14 @@ pub mod reductions {
         all(&tensor, Reduction::Deviation { correction: 1 })
     }
 
-    /// The greatest element over an axis (by number or name) or an array of axes; without one, of all.
+    /// The greatest element over an axis (by number or name) or an array of axes; without one, of all. An axis
+    /// of () means all.
     ///
-    /// Options: `keep` (false; true leaves the axis with length 1). An axis of () means all.
+    /// Options: `keep` (bool, false): true leaves the axis with length 1.
+    ///
+    /// Errors: an axis that the tensor does not have, or one of length 0.
+    ///
+    /// Example: `tensor([[1, 9], [5, 2]]).max(1)` is `tensor [2] i64 [9, 5]`
     #[rhai_fn(return_raw)]
     pub fn max(call: NativeCallContext, tensor: Tensor, axis: Dynamic, options: Map) -> ScriptResult<Tensor> {
         with_options(&call, &tensor, Reduction::Max, &axis, options)
@@ -177,9 +204,14 @@ pub mod reductions {
         all(&tensor, Reduction::Max)
     }
 
-    /// The smallest element over an axis (by number or name) or an array of axes; without one, of all.
+    /// The smallest element over an axis (by number or name) or an array of axes; without one, of all. An axis
+    /// of () means all.
     ///
-    /// Options: `keep` (false; true leaves the axis with length 1). An axis of () means all.
+    /// Options: `keep` (bool, false): true leaves the axis with length 1.
+    ///
+    /// Errors: an axis that the tensor does not have, or one of length 0.
+    ///
+    /// Example: `tensor([[1, 9], [5, 2]]).min(0)` is `tensor [2] i64 [1, 2]`
     #[rhai_fn(return_raw)]
     pub fn min(call: NativeCallContext, tensor: Tensor, axis: Dynamic, options: Map) -> ScriptResult<Tensor> {
         with_options(&call, &tensor, Reduction::Min, &axis, options)
@@ -195,9 +227,14 @@ pub mod reductions {
         all(&tensor, Reduction::Min)
     }
 
-    /// The Euclidean norm over an axis (by number or name) or an array of axes; without one, over all.
+    /// The Euclidean norm over an axis (by number or name) or an array of axes; without one, over all. An axis
+    /// of () means all.
     ///
-    /// Options: `keep` (false; true leaves the axis with length 1). An axis of () means all.
+    /// Options: `keep` (bool, false): true leaves the axis with length 1.
+    ///
+    /// Errors: an axis that the tensor does not have.
+    ///
+    /// Example: `tensor([[3.0, 4.0], [0.0, 2.0]]).norm(1)` is `tensor [2] f32 [5, 2]`
     #[rhai_fn(return_raw)]
     pub fn norm(
         call: NativeCallContext,
@@ -220,6 +257,8 @@ pub mod reductions {
 
     /// Where the greatest element lies along an axis (the first of equals), `i64`; without an axis, in the
     /// flattened tensor.
+    ///
+    /// Example: `tensor([[0.1, 0.9], [0.8, 0.2]]).argmax(1)` is `tensor [2] i64 [1, 0]`
     #[rhai_fn(return_raw)]
     pub fn argmax(tensor: Tensor, axis: Dynamic) -> ScriptResult<Tensor> {
         Ok(tensor.arg_extreme(&argument("argmax", "axis", &axis)?, true)?)
@@ -232,6 +271,8 @@ pub mod reductions {
 
     /// Where the smallest element lies along an axis (the first of equals), `i64`; without an axis, in the
     /// flattened tensor.
+    ///
+    /// Example: `tensor([0.3, -0.2, 0.5]).argmin().item()` is `1`
     #[rhai_fn(return_raw)]
     pub fn argmin(tensor: Tensor, axis: Dynamic) -> ScriptResult<Tensor> {
         Ok(tensor.arg_extreme(&argument("argmin", "axis", &axis)?, false)?)
@@ -242,26 +283,36 @@ pub mod reductions {
         Ok(tensor.flatten()?.arg_extreme(&Axis::Number(0), false)?)
     }
 
-    /// eˣ / Σ eˣ along an axis.
+    /// eˣ / Σ eˣ along an axis: probabilities from logits.
+    ///
+    /// Example: `tensor([0.0, 0.0, 0.0, 0.0]).softmax(-1)` is `tensor [4] f32 [0.25, 0.25, 0.25, 0.25]`
     #[rhai_fn(return_raw)]
     pub fn softmax(tensor: Tensor, axis: Dynamic) -> ScriptResult<Tensor> {
         Ok(tensor.softmax(&argument("softmax", "axis", &axis)?)?)
     }
 
-    /// x − ln Σ eˣ along an axis.
+    /// x − ln Σ eˣ along an axis: log-probabilities, in nats, from logits.
+    ///
+    /// Example: `tensor([0.0, 0.0]).log_softmax(-1)` is `tensor [2] f32 [-0.69315, -0.69315]`
     #[rhai_fn(return_raw)]
     pub fn log_softmax(tensor: Tensor, axis: Dynamic) -> ScriptResult<Tensor> {
         Ok(tensor.log_softmax(&argument("log_softmax", "axis", &axis)?)?)
     }
 
     /// Running sums along an axis.
+    ///
+    /// Example: `tensor([1, 2, 3]).cumsum(0)` is `tensor [3] i64 [1, 3, 6]`
     #[rhai_fn(return_raw)]
     pub fn cumsum(tensor: Tensor, axis: Dynamic) -> ScriptResult<Tensor> {
         Ok(tensor.running_sum(&argument("cumsum", "axis", &axis)?)?)
     }
 
     /// The `count` greatest elements along an axis (without one, the last), the greatest first: a map with
-    /// `values` and `indices`.
+    /// `values` and `indices`, tensors with `count` in the place of the axis's length.
+    ///
+    /// Errors: a count above the axis's length.
+    ///
+    /// Example: `tensor([0.1, 0.7, 0.2]).top_k(2).indices` is `tensor [2] i64 [1, 2]`
     #[rhai_fn(return_raw)]
     pub fn top_k(tensor: Tensor, count: Dynamic, axis: Dynamic) -> ScriptResult<Map> {
         Ok(both(tensor.top(argument("top_k", "count", &count)?, &argument("top_k", "axis", &axis)?)?))
@@ -273,9 +324,11 @@ pub mod reductions {
     }
 
     /// Elements along an axis in order, NaN last, equal ones in the order they had: a map with `values` and
-    /// `indices`.
+    /// `indices`, tensors of the same shape.
     ///
-    /// Options: `descending` (false).
+    /// Options: `descending` (bool, false): the greatest first.
+    ///
+    /// Example: `tensor([2, 3, 1]).sort(0, #{ descending: true }).values` is `tensor [3] i64 [3, 2, 1]`
     #[rhai_fn(return_raw)]
     pub fn sort(tensor: Tensor, axis: Dynamic, options: Map) -> ScriptResult<Map> {
         let mut options = Options::of("sort", options);

@@ -18,18 +18,21 @@ pub mod fresh_models {
     use crate::script::bind::prelude::*;
     use crate::train::fresh::{FreshOptions, fresh};
 
-    /// A language model.
-    pub type Model = crate::model::Model;
+    type Model = crate::model::Model;
     /// A tokenizer without a model.
     pub type Tokenizer = super::TokenizerValue;
 
-    /// Learns a tokenizer from an array of texts, of Gemma's kind: byte-pair merges inside words, spaces with the
-    /// word behind them, digits alone, 256 byte tokens for what the vocabulary lacks, and the special tokens
-    /// `<pad>`, `<eos>`, `<bos>`, `<unk>`, `<start_of_turn>`, `<end_of_turn>`.
+    /// Learns a tokenizer from an array of texts, of Gemma's kind: byte-pair merges inside words, spaces with
+    /// the word behind them, digits alone, 256 byte tokens for what the vocabulary lacks, and the special
+    /// tokens `<pad>`, `<eos>`, `<bos>`, `<unk>`, `<start_of_turn>`, `<end_of_turn>`.
     ///
-    /// Options: `vocab_size` (required), `min_frequency` (2: a merge must occur so often), `chat_template` (Jinja).
+    /// Options: `vocab_size` (integer, required): tokens of the vocabulary; `min_frequency` (integer, 2): a
+    /// merge must occur so often; `chat_template` (string, none): Jinja.
     ///
-    /// Errors: texts that do not fill the vocabulary.
+    /// Errors: texts that do not fill the vocabulary, one too small for bytes and characters.
+    ///
+    /// Example: `learn_tokenizer(["the cat and the hat and the cat"], #{ vocab_size: 361 })`
+    /// is `tokenizer of 361 tokens`
     #[rhai_fn(return_raw)]
     pub fn learn_tokenizer(texts: Array, options: Map) -> ScriptResult<Tokenizer> {
         let mut options = Options::of("learn_tokenizer", options);
@@ -44,12 +47,16 @@ pub mod fresh_models {
     }
 
     /// The tokenizer of a model.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").tokenizer` is `tokenizer of 768 tokens`
     #[rhai_fn(get = "tokenizer")]
     pub fn tokenizer(model: Model) -> Tokenizer {
         super::TokenizerValue(model.shared_tokenizer())
     }
 
     /// Tokens of a tokenizer.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").tokenizer.vocab_size` is `768`
     #[rhai_fn(get = "vocab_size")]
     pub fn vocab_size(tokenizer: Tokenizer) -> i64 {
         tokenizer.0.vocab_size() as i64
@@ -62,10 +69,18 @@ pub mod fresh_models {
     }
 
     /// A model of random weights. `config` is a map of what a `config.json` says, in transformers' names:
-    /// `model_type` ("gemma2", "llama", …), `hidden_size`, `num_hidden_layers`, `num_attention_heads`, `vocab_size`, ….
+    /// `model_type` ("gemma2", "llama", …), `hidden_size`, `num_hidden_layers`, `num_attention_heads`,
+    /// `vocab_size`, ….
     ///
-    /// Options: `deviation` (0.02, of matrices and embeddings), `scale_residual` (true: what layers add
-    /// starts smaller by 1/√(2 · layers)), `seed` (the run's), `name` ("new").
+    /// Options: `deviation` (number, 0.02): of matrices and embeddings; `scale_residual` (bool, true): what
+    /// layers add starts smaller by 1/√(2 · layers); `seed` (integer, the run's): of the weights; `name`
+    /// (string, "new"): what the model is called.
+    ///
+    /// Errors: a config that lacks something or that mora does not compute.
+    ///
+    /// Example: `let config = #{ model_type: "llama", hidden_size: 32, intermediate_size: 64,
+    /// num_hidden_layers: 2, num_attention_heads: 4, vocab_size: 768 }; new_model(config,
+    /// load_model("mora/tiny-ipd").tokenizer)` is `new (llama, 2 layers × 4 heads, d_model 32, 768 tokens)`
     #[rhai_fn(return_raw)]
     pub fn new_model(
         call: NativeCallContext,

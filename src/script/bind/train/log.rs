@@ -17,13 +17,15 @@ pub mod logs {
     use crate::script::bind::train::changed;
     use crate::train::log::TrainingLog as Core;
 
-    /// A table.
-    pub type Frame = crate::frame::Frame;
+    type Frame = crate::frame::Frame;
     /// The log of a training: a table that grows. Copies share it.
     pub type TrainingLog = super::LogValue;
 
-    /// A log of `steps` rows to come, kept as a CSV file in the output folder as it grows; a line on the terminal
-    /// says where the training stands.
+    /// A log of `steps` rows to come, kept as a CSV file in the output folder as it grows; a line on the
+    /// terminal says where the training stands.
+    ///
+    /// Example: `let log = training_log("training.csv", 2); log.record(#{ step: 1, loss: 0.5 });
+    /// read_csv(output_folder() + "/training.csv").column("loss")` is `[0.5]`
     #[rhai_fn(return_raw)]
     pub fn training_log(call: NativeCallContext, file: &str, steps: i64) -> ScriptResult<TrainingLog> {
         let path = Context::of(&call)?.output_path(file)?;
@@ -32,6 +34,9 @@ pub mod logs {
     }
 
     /// Adds a row to a log: a map of names and values. `seconds` since the last row are added.
+    ///
+    /// Example: `let log = training_log("recorded.csv", 2); log.record(#{ step: 1, loss: 0.5 });
+    /// log.frame.names` is `["step", "loss", "seconds"]`
     #[rhai_fn(return_raw)]
     pub fn record(log: TrainingLog, row: Map) -> ScriptResult<()> {
         let row = row
@@ -42,6 +47,9 @@ pub mod logs {
     }
 
     /// Puts the rows of a table in front: those of the part of a training that was done before.
+    ///
+    /// Example: `let log = training_log("continued.csv", 3); log.go_on_from([#{ step: 1, loss: 0.5 }]);
+    /// log.record(#{ step: 2, loss: 0.4 }); log.frame.column("step")` is `[1, 2]`
     #[rhai_fn(return_raw)]
     pub fn go_on_from(log: TrainingLog, rows: Array) -> ScriptResult<()> {
         let rows = rows
@@ -62,6 +70,9 @@ pub mod logs {
     }
 
     /// The rows so far, as an array of maps, such as a checkpoint's state can hold.
+    ///
+    /// Example: `let log = training_log("rows.csv", 1); log.record(#{ step: 1, loss: 0.5 }); log.rows[0].loss`
+    /// is `0.5`
     #[rhai_fn(get = "rows")]
     pub fn rows(log: TrainingLog) -> Array {
         let row = |row: &Vec<(String, Cell)>| {
@@ -75,6 +86,9 @@ pub mod logs {
     }
 
     /// The log as a table.
+    ///
+    /// Example: `let log = training_log("table.csv", 1); log.record(#{ step: 1, loss: 0.5 }); log.frame.height`
+    /// is `1`
     #[rhai_fn(get = "frame", return_raw)]
     pub fn frame(log: TrainingLog) -> ScriptResult<Frame> {
         Ok(log.borrow().frame()?)

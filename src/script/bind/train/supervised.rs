@@ -25,18 +25,25 @@ pub mod trainers {
     use crate::tensor::NamedTensor;
     use crate::train::trainer::{Stepped, Trainer as Core};
 
-    /// Something to train.
-    pub type Trainable = crate::train::Trainable;
+    type Trainable = crate::train::Trainable;
     /// Takes supervised steps. Copies share its state.
     pub type Trainer = super::TrainerValue;
 
     /// A trainer of what is trained.
     ///
-    /// Options: `lr` (1e-4), `optimizer` ("adamw" or "sgd"), `betas` ([0.9, 0.999]), `eps` (1e-8), `weight_decay`
-    /// (0.01; 0 for sgd), `momentum` (0, of sgd), `schedule` ("constant", "linear" or "cosine": down to 0 at the
-    /// last step), `warmup` (0 steps), `steps` (the whole number of steps, for a rate that falls), `clip` (largest
-    /// norm of all gradients), `accumulate` (1: parts that a batch is run in, for less memory), `seed` (the
-    /// run's, of dropout).
+    /// Options: `lr` (number, 0.0001): the learning rate; `optimizer` ("adamw" | "sgd", "adamw"): the rule of
+    /// the steps; `betas` (array, [0.9, 0.999]): of AdamW; `eps` (number, 1e-8): of AdamW; `weight_decay`
+    /// (number, 0.01): 0 for "sgd" where it is not given; `momentum` (number, 0.0): of "sgd"; `schedule`
+    /// ("constant" | "linear" | "cosine", "constant"): how the rate goes down to 0 at the last step; `warmup`
+    /// (integer, 0): steps in which the rate rises; `steps` (integer, 0): the whole number of steps, for a rate
+    /// that falls; `clip` (number, none): largest norm of all gradients; `accumulate` (integer, 1): parts that
+    /// a batch is run in, for less memory; `seed` (integer, the run's): of dropout.
+    ///
+    /// Errors: a rate that falls without `steps`.
+    ///
+    /// Example: `let trainer = load_model("mora/tiny-ipd").lora(#{ rank: 2 }).trainer(#{ lr: 0.001,
+    /// schedule: "cosine", steps: 2 }); trainer.step(["Choose action1"]);
+    /// fixed(trainer.step(["Choose action1"]).lr, 5)` is `0.00050`
     #[rhai_fn(return_raw)]
     pub fn trainer(call: NativeCallContext, trainable: Trainable, options: Map) -> ScriptResult<Trainer> {
         let options = options::trainer(options, Context::of(&call)?.seed())?;
@@ -49,11 +56,15 @@ pub mod trainers {
     }
 
     /// One step on a batch of examples: strings, of which every token counts, or maps with `prompt` and
-    /// `completion`, of which the completion's tokens count, or maps with `tokens` (ids) and `from` (the first that
-    /// counts). The loss is the mean next-token cross-entropy over the tokens that count, in nats.
+    /// `completion`, of which the completion's tokens count, or maps with `tokens` (ids) and `from` (the first
+    /// that counts). The loss is the mean next-token cross-entropy over the tokens that count, in nats.
     ///
     /// Gives a map with `loss` (before the step), `norm` (of the gradients, before clipping), `lr`, `step` and
     /// `tokens`. Where the loss or a gradient is not finite there is an error and nothing has changed.
+    ///
+    /// Example: `let trainer = load_model("mora/tiny-ipd").lora(#{ rank: 2 }).trainer(#{ lr: 0.001 });
+    /// let batch = [#{ prompt: "Choose: ", completion: "action1" }]; let first = trainer.step(batch).loss;
+    /// trainer.step(batch).loss < first` is `true`
     #[rhai_fn(name = "step", return_raw)]
     pub fn step_examples(trainer: Trainer, batch: Array) -> ScriptResult<Map> {
         let stepped = changed(&trainer, |trainer| {
@@ -63,11 +74,15 @@ pub mod trainers {
         Ok(told(stepped))
     }
 
-    /// One step of direct preference optimisation on maps with `prompt`, `chosen` and `rejected`; the
-    /// reference is the model before training. Gives the map of `step`, with `chosen_reward`,
-    /// `rejected_reward` and `accuracy` besides.
+    /// One step of direct preference optimisation on maps with `prompt`, `chosen` and `rejected`; the reference
+    /// is the model before training. Gives the map of `step`, with `chosen_reward`, `rejected_reward` and
+    /// `accuracy` besides.
     ///
-    /// Options: `beta` (0.1).
+    /// Options: `beta` (number, 0.1): the weight of the distance to the reference.
+    ///
+    /// Example: `let trainer = load_model("mora/tiny-ipd").lora(#{ rank: 2 }).trainer();
+    /// fixed(trainer.step_preferences([#{ prompt: "Choose: ", chosen: "action1", rejected: "action2" }]).loss,
+    /// 4)` is `0.6931`
     #[rhai_fn(return_raw)]
     pub fn step_preferences(trainer: Trainer, pairs: Array, options: Map) -> ScriptResult<Map> {
         let mut options = Options::of("step_preferences", options);
@@ -86,9 +101,14 @@ pub mod trainers {
     }
 
     /// One step down a loss of your own: a closure that is given the model as it is trained and returns a
-    /// tensor of one number, made from the model's outputs with tensor operations:
-    /// `trainer.step(|model| (model.run(prompts).logits - wanted).square().mean())`. Where tensors of your own are
-    /// trained the closure is given them too: `trainer.step(|model, tensors| …)`.
+    /// tensor of one number, made from the model's outputs with tensor operations. Where tensors of your own
+    /// are trained the closure is given them too: `trainer.step(|model, tensors| …)`. Gives the map of `step`
+    /// without `tokens`.
+    ///
+    /// Errors: a loss that is not finite or that does not depend on what is trained.
+    ///
+    /// Example: `let trainer = load_model("mora/tiny-ipd").lora(#{ rank: 2 }).trainer(#{ lr: 0.001 });
+    /// trainer.step(|model| model.run("Choose").logits.square().mean()).step` is `1`
     #[rhai_fn(name = "step", return_raw)]
     pub fn step_closure(call: NativeCallContext, trainer: Trainer, loss: FnPtr) -> ScriptResult<Map> {
         let callbacks = Callbacks::new(&call);
@@ -106,19 +126,29 @@ pub mod trainers {
     }
 
     /// Steps taken.
+    ///
+    /// Example: `let trainer = load_model("mora/tiny-ipd").lora(#{ rank: 2 }).trainer();
+    /// trainer.step(["Choose action1"]); trainer.steps` is `1`
     #[rhai_fn(get = "steps")]
     pub fn steps(trainer: Trainer) -> i64 {
         trainer.borrow().n_steps() as i64
     }
 
     /// What is trained.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").lora(#{ rank: 2 }).trainer().trainable.n_parameters` is `63232`
     #[rhai_fn(get = "trainable")]
     pub fn trained(trainer: Trainer) -> Trainable {
         trainer.borrow().trainable().clone()
     }
 
-    /// Writes a checkpoint into the output folder, in place of the one before: everything that a training
-    /// goes on from, bit for bit. `state` is a map of what the script itself needs to go on.
+    /// Writes a checkpoint into the output folder, in place of the one before: everything that a training goes
+    /// on from, bit for bit. `state` is a map of what the script itself needs to go on.
+    ///
+    /// Errors: a state that holds something but maps, arrays, numbers, strings and truth values.
+    ///
+    /// Example: `let trainer = load_model("mora/tiny-ipd").lora(#{ rank: 2 }).trainer();
+    /// trainer.step(["Choose action1"]); trainer.save_checkpoint("supervised.ckpt", #{ epoch: 1 })`
     #[rhai_fn(name = "save_checkpoint", return_raw)]
     pub fn save_checkpoint_with(
         call: NativeCallContext,
@@ -139,6 +169,11 @@ pub mod trainers {
     /// where there is none.
     ///
     /// Errors: a checkpoint of other options or of something else that was trained.
+    ///
+    /// Example: `let fresh = || load_model("mora/tiny-ipd").lora(#{ rank: 2 }).trainer();
+    /// let first = fresh.call(); first.step(["Choose action1"]); first.save_checkpoint("resumed.ckpt",
+    /// #{ epoch: 1 }); let second = fresh.call(); [second.resume("resumed.ckpt").epoch, second.steps]`
+    /// is `[1, 1]`
     #[rhai_fn(return_raw)]
     pub fn resume(call: NativeCallContext, trainer: Trainer, file: &str) -> ScriptResult<Dynamic> {
         let path = Context::of(&call)?.kept_path(file)?;

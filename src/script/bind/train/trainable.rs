@@ -30,13 +30,18 @@ pub mod trainables {
 
     /// A fresh adapter (LoRA) to be trained beside the model's frozen weights. At first it changes nothing.
     ///
-    /// Options: `rank` (64), `alpha` (32: the change is scaled by alpha / rank), `dropout` (0: share of its
-    /// inputs left out at random in supervised steps), `targets` ("all-linear", an array of module names such
-    /// as ["q_proj", "v_proj"], or a regular expression on whole names), `exclude` (the same), `layers` (an array or
-    /// a range such as 11..=23), `parts` (a part as `keep` takes it, such as "L11-L23_MLP", or an array),
-    /// `seed` (the run's), `name` ("adapter").
+    /// Options: `rank` (integer, 64): of each change; `alpha` (number, 32.0): the change is scaled by alpha /
+    /// rank; `dropout` (number, 0.0): share of its inputs left out at random in supervised steps; `targets`
+    /// ("all-linear" | array | string, "all-linear"): an array of module names such as ["q_proj", "v_proj"], or
+    /// a regular expression on whole names; `exclude` (array | string, none): modules that are left alone,
+    /// named in the same way; `layers` (integer | array | range, all): such as 11..=23; `parts` (string |
+    /// array, all): a part as `keep` takes it, such as "L11-L23_MLP"; `seed` (integer, the run's): of the first
+    /// values; `name` (string, "adapter"): what the adapter is called.
     ///
-    /// Errors: targets that fit no module list the model's modules.
+    /// Errors: targets that fit no module list the model's modules; layers beside a regular expression.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").lora(#{ rank: 2, targets: ["q_proj", "v_proj"],
+    /// layers: 11..=12 }).parameters().height` is `8`
     #[rhai_fn(return_raw)]
     pub fn lora(call: NativeCallContext, model: Model, options: Map) -> ScriptResult<Trainable> {
         let options = options::lora(options, Context::of(&call)?.seed())?;
@@ -48,21 +53,27 @@ pub mod trainables {
         lora(call, model, Map::new())
     }
 
-    /// An adapter that exists already, to be trained on beside a model's frozen weights. The adapter itself
-    /// stays as it is.
+    /// Weights of a model, to be trained: those of an adapter that exists already, beside the frozen weights of
+    /// its base, or without one all. Model and adapter themselves stay as they are.
+    ///
+    /// Errors: weights in another format than float32, an adapter of another base.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").trainable(load_adapter("mora/tiny-ipd/PT2")).n_parameters`
+    /// is `252928`
     #[rhai_fn(return_raw)]
     pub fn trainable(model: Model, adapter: Adapter) -> ScriptResult<Trainable> {
         Ok(Trainable::adapter(&model, &adapter)?)
     }
 
-    /// All weights of a model, to be trained. The model itself stays as it is. Wants float32.
     #[rhai_fn(name = "trainable", return_raw)]
     pub fn trainable_weights(model: Model) -> ScriptResult<Trainable> {
         Ok(Trainable::full(&model)?)
     }
 
-    /// Tensors of your own, to be trained beside a model's frozen weights: a map from names to tensors, which stay as
-    /// they are. A loss uses them with the model: `trainer.step(|model, tensors| …)`.
+    /// Tensors of your own, to be trained beside a model's frozen weights: a map from names to tensors, which
+    /// stay as they are. A loss uses them with the model: `trainer.step(|model, tensors| …)`.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").trainable(#{ direction: zeros([64]) }).n_parameters` is `64`
     #[rhai_fn(name = "trainable", return_raw)]
     pub fn trainable_tensors(model: Model, tensors: Map) -> ScriptResult<Trainable> {
         let tensors = tensors
@@ -76,6 +87,10 @@ pub mod trainables {
     }
 
     /// The tensors that are trained as they are now, a map by name; later steps leave it as it is.
+    ///
+    /// Example: `let own = load_model("mora/tiny-ipd").trainable(#{ direction: zeros([64]) });
+    /// own.trainer(#{ lr: 0.1 }).step(|model, tensors| (tensors.direction - 1.0).square().mean());
+    /// fixed(own.tensors.direction[0].item(), 3)` is `0.100`
     #[rhai_fn(get = "tensors", return_raw)]
     pub fn tensors(trainable: Trainable) -> ScriptResult<Map> {
         let mut map = Map::new();
@@ -87,12 +102,16 @@ pub mod trainables {
     }
 
     /// The model as it is now, for everything that models can do; later steps leave it as it is.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").lora(#{ rank: 2 }).model.adapter` is `adapter`
     #[rhai_fn(get = "model", return_raw)]
     pub fn model(trainable: Trainable) -> ScriptResult<Model> {
         Ok(trainable.model()?)
     }
 
     /// The model as it was before training: with the adapter off.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").lora(#{ rank: 2 }).reference.adapter == ()` is `true`
     #[rhai_fn(get = "reference")]
     pub fn reference(trainable: Trainable) -> Model {
         trainable.reference().clone()
@@ -100,26 +119,36 @@ pub mod trainables {
 
     /// The adapter as it is now; later steps leave it as it is.
     ///
-    /// Errors: where all weights are trained.
+    /// Errors: where no adapter is trained.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").lora(#{ rank: 2, name: "fresh" }).current_adapter()`
+    /// is `fresh: LoRA of rank 2 on 182 modules in 26 layers, 63232 parameters`
     #[rhai_fn(name = "current_adapter", return_raw)]
     pub fn current_adapter(trainable: Trainable) -> ScriptResult<Adapter> {
         Ok(trainable.current_adapter()?)
     }
 
     /// Numbers that are trained.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").lora(#{ rank: 2 }).n_parameters` is `63232`
     #[rhai_fn(get = "n_parameters")]
     pub fn n_parameters(trainable: Trainable) -> i64 {
         trainable.n_parameters() as i64
     }
 
     /// The share of all numbers, the base's and those beside it, that is trained: 0 to 1.
+    ///
+    /// Example: `load_model("mora/tiny-ipd").trainable().share` is `1.0`
     #[rhai_fn(get = "share")]
     pub fn share(trainable: Trainable) -> f64 {
         trainable.share()
     }
 
-    /// What is trained, tensor by tensor: a frame with `name`, `shape`, `n` (numbers) and `norm`
-    /// (root of the sum of squares, as it is now).
+    /// What is trained, tensor by tensor: a frame with `name`, `shape`, `n` (numbers) and `norm` (root of the
+    /// sum of squares, as it is now).
+    ///
+    /// Example: `load_model("mora/tiny-ipd").lora(#{ rank: 2, targets: ["q_proj"],
+    /// layers: 0 }).parameters().column("shape")` is `["[2, 64]", "[128, 2]"]`
     #[rhai_fn(return_raw)]
     pub fn parameters(trainable: Trainable) -> ScriptResult<Frame> {
         let parameters = trainable.parameters();
@@ -141,12 +170,16 @@ pub mod trainables {
         trainable.describe()
     }
 
-    /// Writes a model into a folder of the output folder, as transformers does: `config.json`, the tokenizer's files,
-    /// `model.safetensors`. `load_model` opens it.
+    /// Writes a model into a folder of the output folder, as transformers does: `config.json`, the tokenizer's
+    /// files, `model.safetensors`. `load_model` opens it.
     ///
-    /// Options: `dtype` ("f32", "bf16", "f16"; what the weights are stored as).
+    /// Options: `dtype` ("f32" | "bf16" | "f16", "f32"): what the weights are stored as.
     ///
     /// Errors: a model with an adapter beside it, or from a GGUF file.
+    ///
+    /// Example: `let model = load_model("mora/tiny-ipd");
+    /// model.merged(load_adapter("mora/tiny-ipd/PT2")).save("merged", #{ dtype: "bf16" });
+    /// load_model(output_folder() + "/merged").n_layers` is `26`
     #[rhai_fn(name = "save", return_raw)]
     pub fn save_model(call: NativeCallContext, model: Model, folder: &str, options: Map) -> ScriptResult<()> {
         let mut options = Options::of("save", options);
@@ -166,9 +199,12 @@ pub mod trainables {
         save_model(call, model, folder, Map::new())
     }
 
-    /// Writes an adapter as peft does, in a number format of its own: see `save`.
+    /// Writes an adapter as peft does, in a number format of its own: see `save` without options.
     ///
-    /// Options: `dtype` ("f32", "bf16", "f16").
+    /// Options: `dtype` ("f32" | "bf16" | "f16", "f32"): what the tensors are stored as.
+    ///
+    /// Example: `load_adapter("mora/tiny-ipd/PT2").save("half", #{ dtype: "f16" });
+    /// load_adapter(output_folder() + "/half").n_parameters` is `252928`
     #[rhai_fn(name = "save", return_raw)]
     pub fn save_adapter_as(
         call: NativeCallContext,
