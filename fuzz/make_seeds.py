@@ -336,10 +336,10 @@ def option_seeds():
 
     call("table.bar($).to_svg", x="name", y="y", top=2, title="t", sign_colors=True, width=300, height=200)
     call("table.line($).to_svg", x="x", y="y", group="yes", error="z", marks=[1.0])
-    call("table.scatter($).save", x="x", y="y", label="name", diagonal=True, x_label="é")
+    call("table.scatter($)", x="x", y="y", label="name", diagonal=True, x_label="é")
     call("table.circuit($)", value="y", top=2, layers=2, heads=2, limits=[-1.0, 1.0])
     call("table.heatmap($)", x="x", y="z", value="y", scale="sequential", show_values=True)
-    call("matrix.heatmap($).save", row_labels=["a", "b", "c", "d"], column_labels=["x", "y", "z"])
+    call("matrix.heatmap($)", row_labels=["a", "b", "c", "d"], column_labels=["x", "y", "z"])
     call("grid([figure, figure, figure]", columns=2, share=True, title="")
     call("table.group_by(\"z\"", y=["mean", "q0.9", "std"], x="count")
     call("table.pivot", index="x", columns="yes", values="y", stat="sum")
