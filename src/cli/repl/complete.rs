@@ -9,6 +9,7 @@ use rustyline::completion::Pair;
 use crate::cli::repl::commands::COMMANDS;
 use crate::frame::Frame;
 use crate::model::reference::embedded::MODELS;
+use crate::script::docs::OptionDoc;
 use crate::script::host::Host;
 use crate::script::registry::{Entry, Kind, LANGUAGE};
 use crate::script::scan::{Class, KEYWORDS, Piece, pieces};
@@ -217,7 +218,8 @@ fn in_string(host: &Host, session: &Session, typed: &Typed) -> Candidates {
     let references = embedded.filter(|_| name.starts_with("load"));
     let takes_files = ["load", "read", "save", "write", "open"].iter().any(|word| name.contains(word));
     let files = if takes_files || content.contains(MAIN_SEPARATOR) { files(content) } else { Vec::new() };
-    let plain = columns.into_iter().chain(references).map(pair).chain(files);
+    let values = option_values(host, typed, at);
+    let plain = columns.into_iter().chain(references).chain(values).map(pair).chain(files);
     let sites = by_segment(&host.sites(session), content).into_iter().map(pair);
     matching(start, content, plain.chain(sites))
 }
@@ -354,17 +356,34 @@ fn options(host: &Host, typed: &Typed, end: usize) -> Option<Vec<String>> {
     if !(is_map && is_key) {
         return None;
     }
-    let name = typed.piece(typed.call(open)?);
-    let registry = host.registry().ok()?;
-    let mut names: Vec<String> = registry
-        .named(name)
-        .filter(|entry| entry.params.last().is_some_and(|(_, kind)| kind == "map"))
-        .flat_map(|entry| docs::options(registry.doc_of(entry)))
-        .map(|option| option.name)
-        .collect();
+    let mut names: Vec<String> =
+        described(host, typed.piece(typed.call(open)?)).into_iter().map(|option| option.name).collect();
     names.sort();
     names.dedup();
     Some(names)
+}
+
+/// The options of the functions of a name.
+fn described(host: &Host, name: &str) -> Vec<OptionDoc> {
+    let Ok(registry) = host.registry() else { return Vec::new() };
+    registry
+        .named(name)
+        .filter(|entry| entry.params.last().is_some_and(|(_, kind)| kind == "map"))
+        .flat_map(|entry| docs::all_options(registry, registry.doc_of(entry)))
+        .collect()
+}
+
+/// The words that the option takes whose value is the string at piece `at`; none elsewhere.
+fn option_values(host: &Host, typed: &Typed, at: usize) -> Vec<String> {
+    let key = at
+        .checked_sub(2)
+        .filter(|key| typed.piece(key + 1) == ":" && typed.pieces[*key].class == Class::Name);
+    let Some((key, call)) = key.and_then(|key| Some((typed.piece(key), typed.call(key)?))) else {
+        return Vec::new();
+    };
+    let options = described(host, typed.piece(call));
+    let values = options.iter().filter(|option| option.name == key).flat_map(OptionDoc::values);
+    values.map(str::to_owned).collect()
 }
 
 /// How to call the function whose parenthesis was opened last, where nothing stands in it yet.
