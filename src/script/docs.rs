@@ -215,8 +215,7 @@ mod tests {
 
     #[test]
     fn values_are_the_strings_of_the_type() {
-        let doc =
-            "Options: `how` (\"a, (b\" | \"c\" | array, \"c\"): where `y.z` (`z (`) holds; `on` (bool, true).";
+        let doc = "Options: `how` (\"a, (b\" | \"c\" | array, \"c\"): where `y.z` (`z (`) holds; `on` (bool, true).";
         let found = options(doc);
         assert_eq!(found.len(), 2, "{found:?}");
         assert_eq!(found[0].values(), ["a, (b", "c"]);
