@@ -18,7 +18,9 @@
 //!
 //!     /// Opens a model by reference: `mora/tiny-ipd`, a directory, a `.gguf` file or `org/name@revision`.
 //!     ///
-//!     /// Options: `dtype` ("f32", "bf16", …), `device`.
+//!     /// Options: `dtype` (string, the run's): the number format; `device` (string, the run's): where it lies.
+//!     ///
+//!     /// Example: `load_model("mora/tiny-ipd").n_layers` is `26`
 //!     #[rhai_fn(return_raw)]
 //!     pub fn load_model(call: NativeCallContext, reference: &str, options: Map) -> ScriptResult<Model> {
 //!         let context = Context::of(&call)?;                    // device, dtype, seed, output_path, note, …
@@ -65,8 +67,10 @@
 //!   `context.run().note_model(reference, json!({ "sha256": … }))`.
 //! - **Tensors.** A script's `Tensor` is [`crate::tensor::NamedTensor`]: a candle tensor and, where known, the
 //!   names of its axes: `NamedTensor::named(tensor, &["batch", "pos", "d_model"])?` or `NamedTensor::from(tensor)`.
-//! - **Docs.** `///` on the function is the user's documentation: what it does, shapes, units, options with
-//!   defaults, errors. An overload without a doc shares that of its namesake. A test refuses a name without one.
+//! - **Docs.** `///` on the function is the user's documentation: what it gives, shapes, units, and in paragraphs of
+//!   their own its options, its errors and an example (their form stands in [`crate::script::docs`]). An overload
+//!   without a doc shares that of its namesake. Tests refuse a name without a doc or example, an example that gives
+//!   something else, and options that are not those that the code reads.
 //!
 //! Add the room to [`ROOMS`]. Tests refuse signatures registered twice.
 

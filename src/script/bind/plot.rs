@@ -23,11 +23,11 @@ mod charts {
     /// A picture of numbers, drawn where it is saved. Missing values show as gaps, crosses or hatched cells.
     ///
     /// Options of every figure: `title` (string, none): above it; `caption` (string, none): below everything:
-    /// what was measured, on how many; `x_label` (string, the column's name): "" for none; `y_label` (string,
-    /// the column's name): "" for none; `width` (integer, what suits the data): in logical pixels, 96 an inch;
-    /// `height` (integer, what suits the data): in the same; `x_range` (array, the data with some room): [low,
-    /// high] of a horizontal axis of numbers; `y_range` (array, the data with some room): [low, high] of a
-    /// vertical one; `legend` (bool, true): whether it is shown.
+    /// what was measured, on how many; `x_label` (string, what stands across): most often the column's name, ""
+    /// for none; `y_label` (string, what stands down): the same; `width` (integer, what suits the data): in
+    /// logical pixels, 96 an inch; `height` (integer, what suits the data): in the same; `x_range` (array, the
+    /// data with some room): [low, high] of a horizontal axis of numbers; `y_range` (array, the data with some
+    /// room): [low, high] of a vertical one; `legend` (bool, true): whether it is shown.
     pub type Figure = crate::plot::Figure;
     /// A table.
     pub type Frame = crate::frame::Frame;
@@ -187,11 +187,11 @@ mod charts {
     ///
     /// Options: `value` (string, required): the column of values; `chosen` (string, none): a column of bools,
     /// true for the components of the circuit, which are outlined and named; `top` (integer, none): in its
-    /// place, how many of the largest values in size they are; `edges` (frame, none): with the columns `from`,
-    /// `to` (components) and `weight`, drawn as arcs as wide as the weight's size, red above zero and blue
-    /// below; `layers` (integer, those of the frame): how many the model has; `heads` (integer, those of the
-    /// frame): how many a layer has; `limits` (array, the data's): [low, high], the values at the ends of the
-    /// colours; `value_label` (string, the column's name): beside the colours; `weight_label` (string,
+    /// place, how many of the largest values in size they are; `edges` (frame, none): with the columns `from`
+    /// and `to`, which are components, and `weight`, drawn as arcs as wide as the weight's size, red above zero
+    /// and blue below; `layers` (integer, those of the frame): how many the model has; `heads` (integer, those
+    /// of the frame): how many a layer has; `limits` (array, the data's): [low, high], the values at the ends
+    /// of the colours; `value_label` (string, the column's name): beside the colours; `weight_label` (string,
     /// "weight"): in the legend; and those of every figure.
     ///
     /// Errors: a component twice, a name that is no component's, `chosen` and `top` together.
