@@ -266,6 +266,12 @@ fn configs_that_make_no_decoder() {
         .config_says(set("vocab_size", json!(1u64 << 28)), &[FILE, "shape [8, 4], expected [268435456, 4]"]);
     folder.config_says(set("hidden_size", json!(1.5)), &["hidden_size is 1.5"]);
     folder.config_says(set("head_dim", json!(3)), &["3 rotary dimensions"]);
+    // A share of the head that rounds down to nothing.
+    let nothing_rotated = |config: &mut Value| {
+        *config =
+            json!({"model_type": "gpt_neox", "hidden_size": 2, "num_attention_heads": 2, "rotary_pct": 0.5});
+    };
+    folder.config_says(nothing_rotated, &["0 rotary dimensions", "from 2 up to the head width 1"]);
     folder.config_says(set("rms_norm_eps", json!(-1.0)), &["rms_norm_eps is -1"]);
     folder.config_says(set("rope_theta", json!(0)), &["rope_theta is 0"]);
     folder.config_says(set("hidden_act", json!("mish")), &["activation \"mish\"", "supported"]);

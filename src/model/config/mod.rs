@@ -269,9 +269,9 @@ impl ArchConfig {
             )));
         }
         for rope in &self.ropes {
-            if rope.d_rotary > self.d_head || !rope.d_rotary.is_multiple_of(2) {
+            if rope.d_rotary == 0 || rope.d_rotary > self.d_head || !rope.d_rotary.is_multiple_of(2) {
                 return Err(Error::new(format!(
-                    "{} rotary dimensions, expected an even number up to the head width {}",
+                    "{} rotary dimensions, expected an even number from 2 up to the head width {}",
                     rope.d_rotary, self.d_head
                 )));
             }
