@@ -76,7 +76,7 @@ mod cells;
 mod charts;
 mod frame;
 mod generate;
-mod growth;
+pub mod growth;
 mod hooks;
 mod interp;
 mod interventions;
