@@ -52,6 +52,8 @@ pub fn module() -> Module {
     rhai::exported_module!(growth)
 }
 
+// Rhai's macro unwraps what it has looked for: the argument that is changed.
+#[allow(clippy::unwrap_used)]
 #[export_module]
 mod growth {
     use rhai::{Blob, ImmutableString};
