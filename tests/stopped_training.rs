@@ -52,7 +52,7 @@ fn killed_and_started_again_it_ends_the_same() {
     let mut random = mora::random::Random::new(11);
     let mut kills = 0;
     loop {
-        if !process::killed(command(stopped.path()), Duration::from_millis(20 + random.below(150))) {
+        if !process::killed_after(command(stopped.path()), Duration::from_millis(20 + random.below(150))) {
             break;
         }
         kills += 1;

@@ -264,6 +264,7 @@ fn engine(context: &Context, resolver: &Resolver, max_operations: Option<u64>) -
     engine.set_module_resolver(resolver.clone());
     resolver.renaming().install(&mut engine);
     engine.register_global_module(careful::module().into());
+    engine.register_global_module(bind::growth::module().into());
     for room in bind::ROOMS {
         engine.register_global_module(room.module().into());
     }

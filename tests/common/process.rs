@@ -54,27 +54,38 @@ pub fn interrupt(child: &Child) {
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
 }
 
-/// Runs a command that does not fail, and kills it after a while; true where that was before its end.
-pub fn killed(mut command: Command, after: Duration) -> bool {
+/// Runs a command that does not fail, and kills it as soon as `is_time`; true where that was before its end.
+pub fn killed(mut command: Command, is_time: impl Fn() -> bool) -> bool {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let begun = Instant::now();
-    while begun.elapsed() < after {
+    while !is_time() {
         if let Some(status) = child.try_wait().unwrap() {
             assert!(status.success());
             return false;
         }
-        std::thread::sleep(Duration::from_millis(1).min(after.saturating_sub(begun.elapsed())));
+        // Not all of a core: the process needs them.
+        std::thread::sleep(Duration::from_micros(50));
     }
     child.kill().unwrap();
     child.wait().unwrap();
     true
 }
 
+/// The same after a while.
+pub fn killed_after(command: Command, delay: Duration) -> bool {
+    let begun = Instant::now();
+    killed(command, || {
+        let left = delay.saturating_sub(begun.elapsed());
+        std::thread::sleep(left.min(Duration::from_millis(1)));
+        left.is_zero()
+    })
+}
+
 /// The files below a folder, hidden ones among them, as paths below it; sorted.
 pub fn files(folder: &Path) -> Vec<PathBuf> {
     fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).into_iter().flatten() {
-            let path = entry.unwrap().path();
+            // What is there for a moment may be gone at the next.
+            let Ok(path) = entry.map(|entry| entry.path()) else { continue };
             match path.is_dir() {
                 true => collect(&path, files),
                 false => files.push(path),

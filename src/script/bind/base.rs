@@ -2,18 +2,13 @@
 
 use rhai::plugin::*;
 
-use crate::script::bind::{Room, asserts, growth, random};
+use crate::script::bind::{Room, asserts, random};
 
 /// The base room.
 pub static ROOM: Room = Room {
     name: "base",
-    about: "Help, settings, assertions, random numbers, the output folder, sizes and errors.",
-    parts: &[
-        &base::RHAI_MANIFEST,
-        &asserts::asserts::RHAI_MANIFEST,
-        &random::random::RHAI_MANIFEST,
-        &growth::growth::RHAI_MANIFEST,
-    ],
+    about: "Help, settings, assertions, random numbers, the output folder and errors.",
+    parts: &[&base::RHAI_MANIFEST, &asserts::asserts::RHAI_MANIFEST, &random::random::RHAI_MANIFEST],
 };
 
 #[export_module(manifest)]

@@ -80,7 +80,7 @@ mod cells;
 mod charts;
 mod frame;
 mod generate;
-mod growth;
+pub mod growth;
 mod hooks;
 mod interp;
 mod interventions;
