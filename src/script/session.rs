@@ -115,7 +115,7 @@ impl Session {
         let used: BTreeSet<usize> = self.inputs.iter().filter_map(|input| input.used).collect();
         let mut text = String::new();
         for input in &self.inputs {
-            let named = input.used.map(|number| name_of(number));
+            let named = input.used.map(name_of);
             let body = renamed(input.text.trim(), named.as_deref());
             let (head, tail) = match input.is_shown {
                 true => body.split_at(end_of_statements(&body, body.trim_end_matches([';', ' ']).len())),

@@ -1,5 +1,5 @@
 //! A program in a pseudo-terminal: keys go in, what the terminal was sent comes out.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
 use std::fs::File;
 use std::io::{Read, Write};
