@@ -153,7 +153,7 @@ fn rooms_know_only_those_they_stand_on() {
         ("stats", &[]),
         ("tensor", &[]),
         ("interp", &["model", "frame"]),
-        ("train", &["model", "lora", "frame"]),
+        ("train", &["model", "lora", "frame", "tensor"]),
         ("script", &["model", "lora", "interp", "train", "frame", "plot", "stats", "tensor"]),
     ];
     for (room, allowed) in MAY_USE {

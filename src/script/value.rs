@@ -3,7 +3,9 @@
 //! Rhai wants parameter types to match exactly, so an integer never meets an `f64` parameter. Where
 //! several types fit, a binding takes [`Dynamic`] and asks [`from_script`]; option maps do the same.
 
-use rhai::{Array, Dynamic, FnPtr, ImmutableString, Map};
+use rhai::{Array, Dynamic, FnPtr, ImmutableString};
+/// A script's value and its map, for those who show them.
+pub use rhai::{Dynamic as Value, Map};
 
 use crate::error::{Error, Result};
 use crate::script::bind;

@@ -203,9 +203,9 @@ impl Repl {
     }
 
     fn save(&mut self, path: &str, replaces: bool) -> Result<()> {
-        let path = match path.ends_with(".rhai") {
+        let path = match library::is_script(Path::new(path)) {
             true => expanded(path),
-            false => format!("{}.rhai", expanded(path)),
+            false => library::file_of(&expanded(path)),
         };
         if Path::new(&path).exists() && !replaces {
             return Err(Error::new(format!("{path} exists")).hint(format!(":save! {path} replaces it")));

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{MAIN_SEPARATOR, Path};
 
-use rhai::Dynamic;
 use rustyline::completion::Pair;
 
 use crate::cli::repl::commands::COMMANDS;
@@ -14,7 +13,7 @@ use crate::script::host::Host;
 use crate::script::registry::{Entry, Kind, LANGUAGE};
 use crate::script::scan::{Class, KEYWORDS, Piece, pieces};
 use crate::script::session::Session;
-use crate::script::value::type_name;
+use crate::script::value::{Value, type_name};
 use crate::script::{docs, help, library, modules, resolver};
 
 /// What can be written from byte `start` on, each with what a list shows of it.
@@ -243,7 +242,7 @@ fn by_segment(sites: &[String], typed: &str) -> Vec<String> {
 }
 
 /// The names that a value can be indexed with.
-fn keys(value: &Dynamic) -> Vec<String> {
+fn keys(value: &Value) -> Vec<String> {
     if let Ok(map) = value.as_map_ref() {
         return map.keys().map(ToString::to_string).collect();
     }
@@ -254,7 +253,7 @@ fn keys(value: &Dynamic) -> Vec<String> {
 }
 
 /// The value of a variable, or of a key of it, and so on.
-fn value_of(session: &Session, names: &[&str]) -> Option<Dynamic> {
+fn value_of(session: &Session, names: &[&str]) -> Option<Value> {
     let (first, rest) = names.split_first()?;
     let mut value = session.variable(first)?.clone();
     for name in rest {
@@ -342,7 +341,7 @@ fn members(host: &Host, session: &Session, typed: &Typed, point: usize) -> Vec<P
         |wanted: Kind| registry.entries.iter().filter(is_member).filter(move |entry| entry.kind == wanted);
     let mut found = called(of(Kind::Function));
     found.extend(of(Kind::Property).map(|entry| pair(entry.name.as_str())));
-    if let Some(Ok(map)) = value.as_ref().map(Dynamic::as_map_ref) {
+    if let Some(Ok(map)) = value.as_ref().map(Value::as_map_ref) {
         found.extend(map.keys().map(|key| pair(key.as_str())));
     }
     found

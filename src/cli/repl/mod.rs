@@ -12,7 +12,6 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use clap::Args;
-use rhai::Dynamic;
 use rustyline::error::ReadlineError;
 use rustyline::history::DefaultHistory;
 use rustyline::{CompletionType, Config, Editor};
@@ -23,6 +22,7 @@ use crate::interrupt;
 use crate::script::host::{Failure, Host};
 use crate::script::library::Script;
 use crate::script::session::Session;
+use crate::script::value::Value;
 use assistant::Assistant;
 use commands::Next;
 use picture::Protocol;
@@ -142,7 +142,7 @@ impl Repl {
         self.evaluated(|host, session| host.evaluate(session, input));
     }
 
-    fn evaluated(&mut self, evaluate: impl FnOnce(&mut Host, &mut Session) -> Result<Dynamic, Failure>) {
+    fn evaluated(&mut self, evaluate: impl FnOnce(&mut Host, &mut Session) -> Result<Value, Failure>) {
         let mut typing = self.typing.borrow_mut();
         let Typing { host, session } = &mut *typing;
         match evaluate(host, session) {

@@ -1,6 +1,5 @@
 //! Values as a person wants to see them: tables fitted to the window, figures drawn, long things cut.
 
-use rhai::{Dynamic, Map};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::cli::repl::picture::{Protocol, drawn};
@@ -8,13 +7,13 @@ use crate::cli::{paint, terminal};
 use crate::frame::Frame;
 use crate::plot::Figure;
 use crate::script::host::Host;
-use crate::script::value::{describe, type_name};
+use crate::script::value::{Map, Value, describe, type_name};
 
 /// Elements of an array and entries of a map that are shown.
 const SHOWN: usize = 20;
 
 /// A value, as it follows the input that made it.
-pub fn shown(host: &Host, value: &Dynamic, protocol: Protocol) -> String {
+pub fn shown(host: &Host, value: &Value, protocol: Protocol) -> String {
     let (columns, lines) = terminal::size();
     if let Some(frame) = value.read_lock::<Frame>() {
         // The table's head, its rule and its last line, and the next prompt.
@@ -74,7 +73,7 @@ fn whole_map(host: &Host, map: &Map, columns: usize) -> String {
 }
 
 /// A value in one line of at most `width` places.
-pub fn line(host: &Host, value: &Dynamic, width: usize) -> String {
+pub fn line(host: &Host, value: &Value, width: usize) -> String {
     let text = match type_name(value).as_str() {
         "Frame" => value.read_lock::<Frame>().map_or_else(String::new, |frame| {
             format!("{} rows: {}", frame.height(), frame.names().join(", "))

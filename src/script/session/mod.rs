@@ -1,5 +1,7 @@
 //! A session: inputs typed one by one, each of which sees what the earlier ones left.
 
+mod text;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -7,16 +9,15 @@ use rhai::{
     AST, Array, Dynamic, ImmutableString, LexError, Module, ModuleResolver, Position, Scope, Shared, Stmt,
 };
 
-use crate::script::diagnostic::Place;
 use crate::script::error::ScriptResult;
 use crate::script::host::{Failure, Host};
 use crate::script::library::Script;
 use crate::script::modules::{self, FunctionDoc, ModuleDoc};
 use crate::script::registry::Kind;
-use crate::script::scan::{Class, Piece, pieces};
 use crate::script::settings::declared;
 use crate::script::source::{CLOSURE, INPUT};
 use crate::script::value::type_name;
+use text::{end_of_statements, is_in_backticks, last_values, offset, renamed, without_comments};
 
 /// The name of the last value that a session showed.
 pub const LAST: &str = "_";
@@ -392,116 +393,4 @@ fn variables_of(ast: &AST) -> Vec<String> {
         _ => None,
     });
     names.collect()
-}
-
-/// Where a text reads the last value: each `_` that is not the default of a `switch`, as line and column.
-fn last_values(text: &str) -> BTreeSet<(usize, usize)> {
-    uses_of_last(text, &pieces(text)).into_iter().map(|piece| place_of(text, piece.range.start)).collect()
-}
-
-fn uses_of_last<'a>(text: &str, pieces: &'a [Piece]) -> Vec<&'a Piece> {
-    let is_last = |piece: &Piece| piece.class == Class::Name && &text[piece.range.clone()] == LAST;
-    let is_default = |piece: &Piece| text[piece.range.end..].trim_start().starts_with("=>");
-    pieces.iter().filter(|piece| is_last(piece) && !is_default(piece)).collect()
-}
-
-/// Line and column, from 1, of a byte of a text.
-fn place_of(text: &str, at: usize) -> (usize, usize) {
-    let before = &text[..at];
-    let line = before.rsplit('\n').next().unwrap_or(before);
-    (before.matches('\n').count() + 1, line.chars().count() + 1)
-}
-
-/// The byte of a text at a place.
-fn offset(text: &str, place: &Place) -> usize {
-    let start: usize = text.split_inclusive('\n').take(place.line - 1).map(str::len).sum();
-    let line = text.get(start..).unwrap_or("");
-    start + line.char_indices().nth(place.column - 1).map_or(line.len(), |(at, _)| at)
-}
-
-/// A text with another name for the last value.
-fn renamed(text: &str, name: Option<&str>) -> String {
-    let Some(name) = name else { return text.to_owned() };
-    let found = pieces(text);
-    let mut renamed = text.to_owned();
-    for piece in uses_of_last(text, &found).into_iter().rev() {
-        renamed.replace_range(piece.range.clone(), name);
-    }
-    renamed
-}
-
-/// True where a text ends within a string in backticks, the only one that goes over several lines.
-fn is_in_backticks(text: &str) -> bool {
-    // The part behind an interpolation begins with its brace.
-    pieces(text)
-        .last()
-        .is_some_and(|piece| piece.class == Class::Text && text[piece.range.clone()].starts_with(['`', '}']))
-}
-
-fn without_comments(text: &str) -> String {
-    pieces(text)
-        .into_iter()
-        .filter(|piece| piece.class != Class::Comment)
-        .map(|piece| &text[piece.range])
-        .collect()
-}
-
-/// Where the last statement at the top of a text ends that ends before byte `limit`.
-fn end_of_statements(text: &str, limit: usize) -> usize {
-    let (mut depth, mut end) = (0_usize, 0);
-    let found = pieces(text);
-    for (index, piece) in found.iter().enumerate().filter(|(_, piece)| piece.class == Class::Sign) {
-        if piece.range.end > limit {
-            break;
-        }
-        match &text[piece.range.clone()] {
-            "(" | "[" | "{" => depth += 1,
-            ")" | "]" => depth = depth.saturating_sub(1),
-            "}" => {
-                depth = depth.saturating_sub(1);
-                // A block that goes on, as in `} else {` or `#{ … }.keys()`, is no end.
-                let next = found[index + 1..]
-                    .iter()
-                    .find(|piece| !matches!(piece.class, Class::Space | Class::Comment))
-                    .map(|piece| (piece.class, &text[piece.range.clone()]));
-                let goes_on = match next {
-                    Some((Class::Sign, sign)) => !matches!(sign, "#" | "{" | "("),
-                    Some((Class::Keyword, word)) => {
-                        matches!(word, "else" | "catch" | "while" | "until" | "in" | "is")
-                    }
-                    Some(_) => false,
-                    None => true,
-                };
-                if depth == 0 && !goes_on {
-                    end = piece.range.end;
-                }
-            }
-            ";" if depth == 0 => end = piece.range.end,
-            _ => {}
-        }
-    }
-    end
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn statements_end_where_they_end() {
-        let end = |text: &str| end_of_statements(text, text.len());
-        assert_eq!(end("let x = 1; x + 1"), 10);
-        assert_eq!(end("fn f(a) { a; } f(2)"), 14);
-        assert_eq!(end("if a { 1 } else { 2 }"), 0);
-        assert_eq!(end("#{ a: 1 }.keys()"), 0);
-        assert_eq!(end("\";\" + `${x;}`"), 0);
-        assert_eq!(end_of_statements("let a = 1; let b = a / 0; b", 20), 10);
-    }
-
-    #[test]
-    fn the_last_value_is_told_from_the_default_of_a_switch() {
-        assert_eq!(last_values("_ + switch x { _ => _ }"), BTreeSet::from([(1, 1), (1, 21)]));
-        assert!(last_values("a_b + \"_\" // _").is_empty());
-        assert_eq!(renamed("é + _", Some("last_1")), "é + last_1");
-    }
 }
