@@ -183,6 +183,7 @@ fn a_saved_session_is_a_script_that_runs() {
         "let x = 20;",
         "fn double(v) { v * 2 }",
         "double(x) // a remark",
+        ":type [1, 2]",
         "_ + 2",
         "let wrong = 1; wrong + nothing",
         "let kept = 5; throw \"late\"; let never = 1;",

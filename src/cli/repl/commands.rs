@@ -147,7 +147,7 @@ impl Repl {
     fn say_type(&mut self, expression: &str) {
         let mut typing = self.typing.borrow_mut();
         let typing = &mut *typing;
-        match typing.host.evaluate(&mut typing.session, expression) {
+        match typing.host.look_at(&mut typing.session, expression) {
             Ok(value) => {
                 let (columns, _) = terminal::size();
                 let kind = type_name(&value);

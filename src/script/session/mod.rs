@@ -160,6 +160,19 @@ impl Host {
         self.evaluate_in(session, input, Some(Path::new("")))
     }
 
+    /// Evaluates an expression to look at its value: it is no part of the session, and `_` stays what it was.
+    ///
+    /// # Errors
+    /// As of [`Host::evaluate`].
+    pub fn look_at(&mut self, session: &mut Session, expression: &str) -> Result<Dynamic, Failure> {
+        let (last, value) = (session.last, session.scope.get(LAST).cloned());
+        let result = self.evaluate(session, expression);
+        session.inputs.pop_if(|input| input.number == session.count && !input.defines());
+        session.last = last;
+        session.scope.set_value(LAST, value.unwrap_or_default());
+        result
+    }
+
     /// Evaluates a script as if it was typed, with its imports beside it.
     ///
     /// # Errors
