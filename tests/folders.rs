@@ -128,3 +128,15 @@ fn runs_that_begin_together_do_not_share_the_folder() {
     first.wait_with_output().unwrap();
     assert_eq!(names(&folder.path().join("one")), ["first.txt", "run.json"]);
 }
+
+#[test]
+fn a_link_in_the_place_of_the_lock_is_refused_and_not_followed() {
+    let folder = folder(&[QUICK, ("precious.txt", "precious")]);
+    let out = folder.path().join("out/quick");
+    std::fs::create_dir_all(&out).unwrap();
+    std::os::unix::fs::symlink(folder.path().join("precious.txt"), out.join(".mora-lock")).unwrap();
+    let (code, _, stderr) = run(folder.path(), &["script", "quick"]);
+    assert_eq!(code, 1);
+    assert!(stderr.contains("is no plain file"), "{stderr}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("precious.txt")).unwrap(), "precious");
+}

@@ -78,6 +78,33 @@ fn a_component_with_an_effect_is_found_and_no_other() {
 }
 
 #[test]
+fn components_that_push_do_not_push_less_of_themselves() {
+    let found = counted(
+        r#"
+        let random = generator(11);
+        let single = 0; let less = 0; let of = 0; let hits = 0;
+        for repetition in 0..1000 {
+            let there = table(random, none());
+            let found = effects::pushed(table(random, none()), there, "delta");
+            if found.together != () && found.together.p < 0.05 { single += 1; }
+            less += found.less; of += found.choices;
+            // Half of what pushes is gone: 3 logits in all, with a standard deviation of √12 in each of 15 prompts.
+            if repetition < 200 {
+                let pushing = table(random, [2.0, 2.0, 2.0, -1.0, -1.0, -1.0]);
+                let found = effects::pushed(table(random, [1.0, 1.0, 1.0, -1.0, -1.0, -1.0]), pushing, "delta");
+                if found.together.p < 0.05 && found.together.estimate < 0.0 { hits += 1; }
+            }
+        }
+        for count in [single, less, of, hits] { print(count); }
+        "#,
+    );
+    // Sums over other prompts' choices: their spread differs between the halves, at most by the number that was chosen.
+    check_share("together", found[0], 1_000, LEVEL, LEVEL);
+    check_share("less", found[1], found[2], 0.5, 0.5);
+    assert!(found[3] > 150, "found in {} of 200", found[3]);
+}
+
+#[test]
 fn a_value_that_is_carried_over_is_no_asymmetry() {
     let found = counted(
         r#"

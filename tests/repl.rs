@@ -207,6 +207,45 @@ fn a_saved_session_is_a_script_that_runs() {
 }
 
 #[test]
+fn a_saved_session_runs_whatever_was_typed() {
+    let folder = folder();
+    let mut session = Session::start(folder.path());
+    for line in [
+        "type_of(_);",
+        "let m = #{ a: 1 }",
+        "m.a",
+        "let g = |x| { x }",
+        "let a = 1 // one",
+        "40 + 2; // six",
+        "fn f() { 1 }",
+        "fn f() { 2 }",
+        "g.call(f())",
+        "fn h() { 1 } throw \"early\"",
+        "fn h() { 2 }",
+        "a = 5; throw \"late\"",
+        "a",
+        "[1, 2].map(|v| v * 2)",
+        ":type [1].map(|v| v)",
+        "let undone = 1;",
+        "a += 1;",
+        ":undo",
+        "let a = [7]; a[3]; let a = 9;",
+        "a",
+    ] {
+        session.give(line);
+    }
+    session.give(":save all");
+    session.leave();
+    let output = Command::new(env!("CARGO_BIN_EXE_mora"))
+        .current_dir(folder.path())
+        .args(["script", "all.rhai"])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "()\n1\n42\n2\n5\n[2, 4]\n[7]\n");
+}
+
+#[test]
 fn undo_gives_back_what_a_definition_hid() {
     let folder = folder();
     let mut session = Session::start(folder.path());

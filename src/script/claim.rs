@@ -48,6 +48,11 @@ impl Claim {
     pub fn take(folder: &Path, script: &str, patience: Patience) -> Result<Self> {
         let path = folder.join(FILE);
         let mut waiting = Waiting::new(folder, patience);
+        // A link would be followed, and what it leads to overwritten.
+        if path.symlink_metadata().is_ok_and(|found| !found.is_file()) {
+            return Err(Error::new(format!("{} is no plain file", path.display()))
+                .hint("remove it: no run of mora made it"));
+        }
         loop {
             let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
             let file = file.within(|| format!("cannot write into {}", folder.display()))?;
@@ -60,10 +65,8 @@ impl Claim {
                     return Ok(Self { path, file: Some(file) });
                 }
                 Err(TryLockError::WouldBlock) => waiting.go_on()?,
-                Err(TryLockError::Error(_)) => {
-                    let _ = std::fs::remove_file(&path);
-                    return Ok(Self { path, file: None });
-                }
+                // Some file systems know no locks: the run goes on without.
+                Err(TryLockError::Error(_)) => return Ok(Self { path, file: None }),
             }
         }
     }

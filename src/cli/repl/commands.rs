@@ -33,7 +33,11 @@ pub const COMMANDS: [Command; 17] = [
     Command { name: "type", argument: "EXPRESSION", about: "the type of a value, and its shape" },
     Command { name: "vars", argument: "", about: "variables, functions and imports of this session" },
     Command { name: "models", argument: "", about: "the models of this session, and those inside mora" },
-    Command { name: "load", argument: "SCRIPT", about: "run a script as if it was typed here" },
+    Command {
+        name: "load",
+        argument: "SCRIPT",
+        about: "run a script as if it was typed here, with all that you may do",
+    },
     Command {
         name: "save",
         argument: "FILE",
@@ -76,7 +80,7 @@ impl Repl {
             "vars" => terminal::say(&self.variables()),
             "models" => terminal::say(&self.models()),
             "load" => {
-                let script = library::find(needed(name, argument)?)?;
+                let script = library::find(&expanded(needed(name, argument)?))?;
                 self.evaluated(|host, session| host.evaluate_script(session, &script));
             }
             "save" => self.save(needed(name, argument)?, false)?,
@@ -215,7 +219,9 @@ impl Repl {
             return Err(Error::new("nothing was typed that could be saved"));
         }
         write_whole(Path::new(&path), |file| Ok(file.write_all(text.as_bytes())?))?;
-        terminal::say(&format!("wrote {path}: mora script {path} runs it"));
+        let given = self.typing.borrow().host.context().settings().given();
+        let given: String = given.iter().map(|(key, value)| format!(" --set {key}={value}")).collect();
+        terminal::say(&format!("wrote {path}: mora script {path}{given} runs it"));
         Ok(())
     }
 

@@ -27,6 +27,9 @@ use assistant::Assistant;
 use commands::Next;
 use picture::Protocol;
 
+/// Lines of the history that are kept.
+const HISTORY: usize = 10_000;
+
 #[derive(Args)]
 pub struct Command {
     #[command(flatten)]
@@ -76,11 +79,16 @@ fn typed(mut setup: Setup) -> Result<u8> {
     // `:cd` does not move the output folder.
     let folder = setup.out.take().unwrap_or_else(|| PathBuf::from("out").join("repl"));
     setup.out = Some(std::path::absolute(&folder).within(|| folder.display().to_string())?);
-    let has_model = setup.model.is_some();
+    let model = setup.model.clone();
     let script = Script { name: "repl".into(), source: "repl".into(), text: String::new(), folder: None };
     let host = Host::new(&script, setup.prepare());
     let typing = Rc::new(RefCell::new(Typing { host, session: Session::default() }));
-    let config = Config::builder().completion_type(CompletionType::List).auto_add_history(true).build();
+    let config = Config::builder()
+        .completion_type(CompletionType::List)
+        .auto_add_history(true)
+        .max_history_size(HISTORY)
+        .map_err(readline)?
+        .build();
     let mut editor = Editor::with_config(config).map_err(readline)?;
     editor.set_helper(Some(Assistant::new(typing.clone())));
     let mut repl = Repl { typing, editor, protocol, history: history_file() };
@@ -91,9 +99,9 @@ fn typed(mut setup: Setup) -> Result<u8> {
     let greeting =
         format!("mora {}. :help lists commands, Tab completes, Ctrl-D leaves.", env!("CARGO_PKG_VERSION"));
     terminal::say(&paint::faint(greeting).to_string());
-    if has_model {
-        let input = "let model = load_model(setting(\"model\", \"\"));";
-        terminal::say(&format!("{}{}", paint::strong("> "), paint::code(input)));
+    if let Some(reference) = model {
+        let input = format!("let model = load_model(setting(\"model\", {reference:?}));");
+        terminal::say(&format!("{}{}", paint::strong("> "), paint::code(&input)));
         repl.evaluate(&format!("{input} model"));
     }
     repl.serve()
@@ -106,6 +114,8 @@ fn readline(error: ReadlineError) -> Error {
 impl Repl {
     fn serve(&mut self) -> Result<u8> {
         loop {
+            // Completion runs parts of the engine, which an old Ctrl-C would stop.
+            interrupt::clear();
             match self.editor.readline("> ") {
                 Ok(input) => {
                     interrupt::clear();

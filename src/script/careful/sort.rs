@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering;
 
-use rhai::{Array, Dynamic, EvalAltResult, FLOAT, FnPtr, INT, NativeCallContext, Position};
+use rhai::{Array, Dynamic, FLOAT, FnPtr, INT, NativeCallContext};
 
 use crate::error::Error;
 use crate::script::error::ScriptResult;
@@ -89,9 +89,7 @@ fn sorted(array: &mut Array, direction: fn(Ordering) -> Ordering) -> ScriptResul
     if rest.is_empty() {
         return Ok(());
     }
-    let refused = |what: String| -> ScriptResult<()> {
-        Err(EvalAltResult::ErrorFunctionNotFound(what, Position::NONE).into())
-    };
+    let refused = |what: String| -> ScriptResult<()> { Err(Error::new(what).into()) };
     if rest.iter().any(|element| element.type_id() != first.type_id()) {
         return refused("elements of different types cannot be sorted".into());
     }

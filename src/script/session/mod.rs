@@ -17,7 +17,10 @@ use crate::script::registry::Kind;
 use crate::script::settings::declared;
 use crate::script::source::{CLOSURE, INPUT};
 use crate::script::value::type_name;
-use text::{end_of_statements, is_in_backticks, last_values, offset, renamed, without_comments};
+use text::{
+    declared_in, end_of_code, end_of_statements, is_in_backticks, last_values, names_in, offset, renamed,
+    without_comments, without_functions,
+};
 
 /// The name of the last value that a session showed.
 pub const LAST: &str = "_";
@@ -36,6 +39,10 @@ pub struct Session {
 /// One input that left something, or showed a value.
 struct Input {
     number: usize,
+    /// The name of its text.
+    name: String,
+    /// Its text compiled: some of it may have run.
+    has_begun: bool,
     /// What ran of it.
     text: String,
     /// It ended in a value that was shown.
@@ -46,6 +53,8 @@ struct Input {
     variables: Vec<String>,
     /// Its functions, as it declares them.
     signatures: Vec<String>,
+    /// Those of its functions that a later input declares anew.
+    replaced: Vec<String>,
     functions: Option<Shared<Module>>,
     imports: Vec<Imported>,
     before: Before,
@@ -68,7 +77,7 @@ enum Before {
 
 impl Input {
     fn defines(&self) -> bool {
-        !self.variables.is_empty() || self.functions.is_some() || !self.imports.is_empty()
+        !self.variables.is_empty() || !self.signatures.is_empty() || !self.imports.is_empty()
     }
 }
 
@@ -116,19 +125,18 @@ impl Session {
         let used: BTreeSet<usize> = self.inputs.iter().filter_map(|input| input.used).collect();
         let mut text = String::new();
         for input in &self.inputs {
-            let named = input.used.map(name_of);
-            let body = renamed(input.text.trim(), named.as_deref());
+            let named = input.used.map_or_else(|| "()".to_owned(), name_of);
+            let body = renamed(input.text.trim(), &named);
             let (head, tail) = match input.is_shown {
-                true => body.split_at(end_of_statements(&body, body.trim_end_matches([';', ' ']).len())),
+                true => body.split_at(end_of_statements(&body, end_of_code(&body))),
                 false => (body.as_str(), ""),
             };
-            let head = head.trim();
-            if !head.is_empty() {
-                text.push_str(head);
-                if !head.ends_with([';', '}']) {
-                    text.push(';');
-                }
-                text.push('\n');
+            let head = without_functions(head.trim(), &input.replaced);
+            if !head.trim().is_empty() {
+                // On a line of its own, where a remark at the end would swallow it. After a block it does no harm.
+                let end = if head[end_of_code(&head)..].is_empty() { ";" } else { "\n;" };
+                let is_ended = without_comments(&head).trim_end().ends_with(';');
+                text.push_str(&format!("{head}{}\n", if is_ended { "" } else { end }));
             }
             let tail = without_comments(tail);
             let tail = tail.trim().trim_end_matches(';').trim();
@@ -145,6 +153,13 @@ impl Session {
     }
 }
 
+/// True for signatures of one name and number of parameters: the later function takes the earlier one's place.
+fn is_same(a: &str, b: &str) -> bool {
+    a.split('(').next() == b.split('(').next()
+        && a.matches(',').count() == b.matches(',').count()
+        && a.ends_with("()") == b.ends_with("()")
+}
+
 /// The name of an input's value in a saved script.
 fn name_of(number: usize) -> String {
     format!("last_{number}")
@@ -157,7 +172,8 @@ impl Host {
     /// The input does not compile or failed. Variables that were declared before the failure stay; its functions and
     /// imports are forgotten.
     pub fn evaluate(&mut self, session: &mut Session, input: &str) -> Result<Dynamic, Failure> {
-        self.evaluate_in(session, input, Some(Path::new("")))
+        let name = format!("{INPUT}{}", session.count + 1);
+        self.evaluate_in(session, name, input, Some(Path::new("")))
     }
 
     /// Evaluates an expression to look at its value: it is no part of the session, and `_` stays what it was.
@@ -178,12 +194,13 @@ impl Host {
     /// # Errors
     /// As of [`Host::evaluate`].
     pub fn evaluate_script(&mut self, session: &mut Session, script: &Script) -> Result<Dynamic, Failure> {
-        self.evaluate_in(session, &script.text, script.folder.as_deref())
+        self.evaluate_in(session, script.source.clone(), &script.text, script.folder.as_deref())
     }
 
     fn evaluate_in(
         &mut self,
         session: &mut Session,
+        name: String,
         text: &str,
         folder: Option<&Path>,
     ) -> Result<Dynamic, Failure> {
@@ -192,15 +209,17 @@ impl Host {
         }
         session.count += 1;
         let number = session.count;
-        let name = format!("{INPUT}{number}");
         self.context.sources().insert(&name, text, folder);
         let mut input = Input {
             number,
+            name: name.clone(),
+            has_begun: false,
             text: text.to_owned(),
             is_shown: false,
             used: None,
             variables: Vec::new(),
             signatures: Vec::new(),
+            replaced: Vec::new(),
             functions: None,
             imports: Vec::new(),
             before: Before::Fewer(session.scope.len()),
@@ -217,13 +236,24 @@ impl Host {
             Err(failure) => {
                 input.functions = None;
                 input.imports.clear();
-                // What ran before the failure goes into a saved script.
-                let place = failure.diagnostic.outermost().filter(|place| place.source == name);
+                // What ran before the failure goes into a saved script; nothing did where the text does not compile.
+                let place =
+                    failure.diagnostic.outermost().filter(|place| input.has_begun && place.source == name);
                 input.text.truncate(place.map_or(0, |place| end_of_statements(text, offset(text, place))));
-                input.variables.retain(|name| session.scope.contains(name));
+                input.text = without_functions(&input.text, &input.signatures);
+                input.signatures.clear();
+                input.variables = declared_in(&input.text);
+                self.context.sources().insert(&name, &input.text, folder);
             }
         }
-        if input.defines() || (result.is_ok() && !text.trim().is_empty()) {
+        if !input.text.trim().is_empty() {
+            for earlier in &mut session.inputs {
+                let again = earlier
+                    .signatures
+                    .iter()
+                    .filter(|known| input.signatures.iter().any(|new| is_same(known, new)));
+                earlier.replaced.extend(again.cloned());
+            }
             session.inputs.push(input);
         }
         result
@@ -245,22 +275,23 @@ impl Host {
             self.resolver.renaming().read_last_value(BTreeSet::new());
             let mut ast = compiled?;
             ast.set_source(name);
+            input.has_begun = true;
             self.context.sources().note_closures(name, &ast);
             input.variables = variables_of(&ast);
             if input.variables.iter().any(|variable| session.scope.contains(variable)) {
                 input.before = Before::Others(session.scope.clone());
             }
+            input.signatures = ast
+                .iter_functions()
+                .filter(|function| !function.name.starts_with(CLOSURE))
+                .map(|function| format!("{}({})", function.name, function.params.join(", ")))
+                .collect();
             let result = self.engine.eval_ast_with_scope::<Dynamic>(&mut session.scope, &ast)?;
             // Rhai forgets functions and imports at the end of an evaluation: a session keeps them as modules
             // of its engine, so that errors in them name the input they come from.
             if ast.has_functions() {
                 let functions =
                     Module::eval_ast_as_new(Scope::new(), &ast.clone_functions_only(), &self.engine)?;
-                input.signatures = ast
-                    .iter_functions()
-                    .filter(|function| !function.name.starts_with(CLOSURE))
-                    .map(|function| format!("{}({})", function.name, function.params.join(", ")))
-                    .collect();
                 input.functions = Some(functions.into());
             }
             for import in declared(&ast).imports.iter().filter(|import| !import.alias.is_empty()) {
@@ -289,44 +320,50 @@ impl Host {
     /// Takes back the last input that defined something, and what was typed after it; gives the names that are forgotten.
     pub fn undo(&mut self, session: &mut Session) -> Vec<String> {
         let Some(at) = session.inputs.iter().rposition(Input::defines) else { return Vec::new() };
-        for undone in session.inputs.split_off(at).into_iter().rev() {
-            self.context.sources().remove(&format!("{INPUT}{}", undone.number));
-            if !undone.defines() {
-                continue;
-            }
-            match undone.before {
-                Before::Fewer(count) => {
-                    session.scope.rewind(count);
-                }
-                Before::Others(mut scope) => {
-                    // What only changed keeps its value: the declarations are taken back, not the work.
-                    let names: Vec<String> = scope.iter_raw().map(|(name, ..)| name.to_owned()).collect();
-                    for name in names.iter().filter(|name| !undone.variables.contains(name)) {
-                        if let (Some(value), Some(false)) = (session.scope.get(name), scope.is_constant(name))
-                        {
-                            let value = value.clone();
-                            scope.set_value(name.as_str(), value);
-                        }
-                    }
-                    session.scope = scope;
-                }
-            }
-            if session.last.is_some_and(|last| last >= undone.number) {
-                session.last = None;
-                session.scope.set_value(LAST, ());
-            }
-            self.renew(session);
-            let functions = undone.signatures.into_iter();
-            let imports = undone.imports.into_iter().map(|import| import.alias);
-            return undone.variables.into_iter().chain(functions).chain(imports).collect();
+        let mut later = session.inputs.split_off(at);
+        let undone = later.remove(0);
+        self.context.sources().remove(&undone.name);
+        let functions = undone.signatures.iter().cloned();
+        let imports = undone.imports.iter().map(|import| import.alias.clone());
+        let forgotten: Vec<String> =
+            undone.variables.iter().cloned().chain(functions).chain(imports).collect();
+        // Later work stays, in a saved script too, where it does not speak of what is forgotten.
+        later.retain(|input| {
+            let is_lost = |name: &String| names_in(&input.text, name.split('(').next().unwrap_or(name));
+            input.used != Some(undone.number) && !forgotten.iter().any(is_lost)
+        });
+        for earlier in &mut session.inputs {
+            earlier.replaced.retain(|known| !undone.signatures.iter().any(|gone| is_same(known, gone)));
         }
-        Vec::new()
+        match undone.before {
+            Before::Fewer(count) => {
+                session.scope.rewind(count);
+            }
+            Before::Others(mut scope) => {
+                // What only changed keeps its value: the declarations are taken back, not the work.
+                let names: Vec<String> = scope.iter_raw().map(|(name, ..)| name.to_owned()).collect();
+                for name in names.iter().filter(|name| !undone.variables.contains(name)) {
+                    if let (Some(value), Some(false)) = (session.scope.get(name), scope.is_constant(name)) {
+                        let value = value.clone();
+                        scope.set_value(name.as_str(), value);
+                    }
+                }
+                session.scope = scope;
+            }
+        }
+        if session.last == Some(undone.number) {
+            session.last = None;
+            session.scope.set_value(LAST, ());
+        }
+        session.inputs.extend(later);
+        self.renew(session);
+        forgotten
     }
 
     /// Forgets everything that was typed.
     pub fn forget(&mut self, session: &mut Session) {
         for input in &session.inputs {
-            self.context.sources().remove(&format!("{INPUT}{}", input.number));
+            self.context.sources().remove(&input.name);
         }
         *session = Session { count: session.count, ..Session::default() };
         self.renew(session);

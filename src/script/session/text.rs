@@ -32,8 +32,7 @@ pub(super) fn offset(text: &str, place: &Place) -> usize {
 }
 
 /// A text with another name for the last value.
-pub(super) fn renamed(text: &str, name: Option<&str>) -> String {
-    let Some(name) = name else { return text.to_owned() };
+pub(super) fn renamed(text: &str, name: &str) -> String {
     let found = pieces(text);
     let mut renamed = text.to_owned();
     for piece in uses_of_last(text, &found).into_iter().rev() {
@@ -102,6 +101,63 @@ pub(super) fn end_of_statements(text: &str, limit: usize) -> usize {
     end
 }
 
+/// Where the last piece of a text ends that is neither space, a comment nor the end of a statement.
+pub(super) fn end_of_code(text: &str) -> usize {
+    let is_code = |piece: &Piece| {
+        !matches!(piece.class, Class::Space | Class::Comment) && &text[piece.range.clone()] != ";"
+    };
+    pieces(text).iter().rev().find(|piece| is_code(piece)).map_or(0, |piece| piece.range.end)
+}
+
+/// True where code of a text has this name.
+pub(super) fn names_in(text: &str, name: &str) -> bool {
+    pieces(text).into_iter().any(|piece| piece.class == Class::Name && &text[piece.range] == name)
+}
+
+/// The variables that a text declares outside of all brackets.
+pub(super) fn declared_in(text: &str) -> Vec<String> {
+    let (mut depth, mut is_next, mut found) = (0_usize, false, Vec::new());
+    for piece in pieces(text) {
+        let part = &text[piece.range];
+        match (piece.class, part) {
+            (Class::Sign, "(" | "[" | "{") => depth += 1,
+            (Class::Sign, ")" | "]" | "}") => depth = depth.saturating_sub(1),
+            (Class::Keyword, "let" | "const") => is_next = depth == 0,
+            (Class::Name, name) if std::mem::take(&mut is_next) => found.push(name.to_owned()),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// A text without the functions of these signatures, which a later text declares anew.
+pub(super) fn without_functions(text: &str, signatures: &[String]) -> String {
+    let mut left = text.to_owned();
+    for name in signatures.iter().filter_map(|signature| signature.split('(').next()) {
+        let found: Vec<Piece> =
+            pieces(&left).into_iter().filter(|piece| piece.class != Class::Space).collect();
+        let word = |index: usize| found.get(index).map_or("", |piece: &Piece| &left[piece.range.clone()]);
+        let Some(start) = (0..found.len()).find(|index| word(*index) == "fn" && word(index + 1) == name)
+        else {
+            continue;
+        };
+        let mut depth = 0_usize;
+        let end = (start..found.len()).find(|index| {
+            match word(*index) {
+                "{" => depth += 1,
+                "}" => depth = depth.saturating_sub(1),
+                _ => return false,
+            }
+            depth == 0
+        });
+        if let Some(end) = end {
+            let range = found[start].range.start..found[end].range.end;
+            left.replace_range(range, "");
+        }
+    }
+    left
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +177,17 @@ mod tests {
     fn the_last_value_is_told_from_the_default_of_a_switch() {
         assert_eq!(last_values("_ + switch x { _ => _ }"), BTreeSet::from([(1, 1), (1, 21)]));
         assert!(last_values("a_b + \"_\" // _").is_empty());
-        assert_eq!(renamed("é + _", Some("last_1")), "é + last_1");
+        assert_eq!(renamed("é + _", "last_1"), "é + last_1");
+    }
+
+    #[test]
+    fn what_a_text_declares_and_names_is_read_from_code() {
+        assert_eq!(declared_in("let a = 1; if a { let b = 2; } const C = \"let d\"; // let e"), ["a", "C"]);
+        assert!(names_in("f(a.b)", "b") && !names_in("\"b\" // b", "b"));
+        assert_eq!(
+            without_functions("fn f() { { 1 } } fn g() { 2 }", &["f()".into()]).trim(),
+            "fn g() { 2 }"
+        );
+        assert_eq!(end_of_code("a + b; // c"), 5);
     }
 }
