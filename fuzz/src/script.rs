@@ -133,7 +133,7 @@ pub fn literal(value: &Value) -> String {
         },
         Value::Array(list) => format!("[{}]", list.iter().map(literal).collect::<Vec<_>>().join(", ")),
         Value::Object(map) => {
-            let entry = |(key, value)| format!("{}: {}", quoted(key), literal(value));
+            let entry = |(key, value): (&String, &Value)| format!("{}: {}", quoted(key), literal(value));
             format!("#{{{}}}", map.iter().map(entry).collect::<Vec<_>>().join(", "))
         }
         // Rhai has no integers beyond 64 bits and no exponents without a point.
