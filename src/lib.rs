@@ -13,6 +13,7 @@ pub mod frame;
 pub mod interp;
 pub mod interrupt;
 pub mod lora;
+pub mod memory;
 pub mod model;
 mod panics;
 pub mod plot;

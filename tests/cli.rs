@@ -337,6 +337,15 @@ fn a_script_reads_below_its_folder_and_where_it_was_allowed() {
         let (code, _, stderr) = run(folder.path(), &["script", "d.rhai"]);
         assert!(code == 1 && stderr.contains("leaves the output folder"), "{stderr}");
         assert!(!outside.path().join("x.txt").exists());
+        // Nor where the output folder that nobody chose is itself a link, and what lies there is not read.
+        std::os::unix::fs::symlink(outside.path(), folder.path().join("out/f")).unwrap();
+        std::os::unix::fs::symlink(outside.path(), folder.path().join("out/g")).unwrap();
+        let read = format!("print(read_csv(\"{secret}\")[0].a);");
+        write(folder.path(), &[("f.rhai", "write_text(\"x.txt\", \"x\");"), ("g.rhai", &read)]);
+        let (code, _, stderr) = run(folder.path(), &["script", "f.rhai"]);
+        assert!(code == 1 && stderr.contains("out/f is a link to") && stderr.contains("--out"), "{stderr}");
+        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1);
+        assert_eq!(run(folder.path(), &["script", "g.rhai"]).0, 1);
     }
     let target = outside.path().join("deep/x.txt");
     write(folder.path(), &[("e.rhai", &format!("write_text(\"{}\", \"x\");", target.display()))]);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::{self, doc, terminal};
+use crate::cli::{self, doc};
 use crate::error::Result;
 use crate::script::definitions;
 use crate::script::registry::Registry;
@@ -18,13 +18,7 @@ pub struct Definitions {
 
 impl Definitions {
     pub fn run(self) -> u8 {
-        match self.write() {
-            Ok(said) => {
-                terminal::say(&said);
-                0
-            }
-            Err(error) => cli::complain(&error),
-        }
+        cli::answer(self.write())
     }
 
     fn write(&self) -> Result<String> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::cli::{self, terminal};
+use crate::cli;
 use crate::error::{Context, Result};
 use crate::save::write_whole;
 use crate::script::registry::Registry;
@@ -29,13 +29,7 @@ pub struct Doc {
 
 impl Doc {
     pub fn run(self) -> u8 {
-        match self.text() {
-            Ok(text) => {
-                terminal::say(&text);
-                0
-            }
-            Err(error) => cli::complain(&error),
-        }
+        cli::answer(self.text())
     }
 
     fn text(&self) -> Result<String> {

@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use crate::interrupt;
-use crate::tensor;
+use crate::{interrupt, memory, tensor};
 
 /// How often memory is looked at.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -17,36 +16,23 @@ pub fn watch_time(seconds: f64) {
     });
 }
 
-/// Stops the work where the process takes more memory than this.
+/// Stops the work whenever the process comes to take more memory than this; a session may go on after it.
 pub fn watch_memory(gib: f64) {
     let bytes = (gib * f64::from(1 << 30)) as usize;
     // One tensor that is larger than what is left is refused before it is made.
     tensor::limit_memory(bytes);
     std::thread::spawn(move || {
-        while resident().is_none_or(|taken| taken <= bytes) {
+        let mut was_over = false;
+        // Where the system does not say, there is nothing to watch.
+        while let Some(taken) = memory::resident() {
+            let is_over = taken > bytes;
+            if is_over && !was_over {
+                interrupt::request_because(format!(
+                    "stopped: the run took more memory than --max-memory {gib}"
+                ));
+            }
+            was_over = is_over;
             std::thread::sleep(PAUSE);
         }
-        interrupt::request_because(format!("stopped: the run took more memory than --max-memory {gib}"));
     });
-}
-
-/// Memory of the process in bytes, where the system says it.
-pub fn resident() -> Option<usize> {
-    kibibytes("/proc/self/status", "VmRSS:")
-}
-
-/// The most memory that the process had so far, in bytes.
-pub fn most_resident() -> Option<usize> {
-    kibibytes("/proc/self/status", "VmHWM:")
-}
-
-/// Memory that the machine has left, in bytes.
-pub fn available() -> Option<usize> {
-    kibibytes("/proc/meminfo", "MemAvailable:")
-}
-
-fn kibibytes(file: &str, name: &str) -> Option<usize> {
-    let text = std::fs::read_to_string(file).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-    Some(line.split_whitespace().next()?.parse::<usize>().ok()? * 1024)
 }

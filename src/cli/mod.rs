@@ -21,7 +21,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::error::{Error, Result};
 use crate::script::diagnostic::Diagnostic;
-use crate::script::host::{Options, STACK};
+use crate::script::host::{Host, Options, STACK};
 use crate::script::library::Script;
 use crate::script::permissions::Permissions;
 use crate::script::resolver;
@@ -156,14 +156,14 @@ impl Running {
     /// The host's options for a script; sets the process up for them.
     fn prepare(self, script: &Script) -> Options {
         let setup = &self.setup;
-        let out = setup.out.clone().unwrap_or_else(|| PathBuf::from("out").join(&script.name));
         // Several values of a setting stand between commas.
         let values = setup.settings.iter().flat_map(|(_, value)| value.split(','));
         let named = values.chain(setup.model.as_deref()).map(str::to_owned).collect();
         // Whoever runs a script means the folder that it lies in, and the library folders, too.
         let mut read = self.allow_read.clone();
         read.extend(script.folder.iter().cloned().chain(resolver::folders()));
-        let permissions = Permissions::limited(&out, &read, &self.allow_write, self.allow_net, named);
+        let permissions =
+            Permissions::limited(setup.out.as_deref(), &read, &self.allow_write, self.allow_net, named);
         let (wait, max_operations, timeout) = (self.wait, self.max_operations, self.timeout);
         let options = Options { permissions, wait, max_operations, ..self.setup.prepare() };
         if let Some(seconds) = timeout {
@@ -247,6 +247,28 @@ fn with_stack(work: impl FnOnce() -> u8 + Send) -> u8 {
 fn complain(error: &Error) -> u8 {
     terminal::fail(&Diagnostic::of_core(error));
     exit_code(error.is_interrupt() && !error.is_limit())
+}
+
+/// Shows what a command has to say, or why it failed, and gives the exit code.
+fn answer(said: Result<String>) -> u8 {
+    match said {
+        Ok(text) => {
+            terminal::say(&text);
+            0
+        }
+        Err(error) => complain(&error),
+    }
+}
+
+/// Runs a script to its end, and gives the exit code.
+fn run(script: &Script, running: Running) -> u8 {
+    match Host::new(script, running.prepare(script)).run(script) {
+        Ok(()) => 0,
+        Err(failure) => {
+            terminal::fail(&failure.diagnostic);
+            exit_code(failure.interrupted && failure.limit.is_none())
+        }
+    }
 }
 
 /// Ctrl-C has a code of its own; a limit that was reached is a failure.

@@ -3,7 +3,6 @@
 use clap::Args;
 
 use crate::cli::{self, Running, terminal};
-use crate::script::host::Host;
 use crate::script::library;
 
 #[derive(Args)]
@@ -30,13 +29,7 @@ impl Script {
             Err(error) => return cli::complain(&error),
         };
         let running = self.running;
-        cli::with_stack(move || match Host::new(&script, running.prepare(&script)).run(&script) {
-            Ok(()) => 0,
-            Err(failure) => {
-                terminal::fail(&failure.diagnostic);
-                cli::exit_code(failure.interrupted && failure.limit.is_none())
-            }
-        })
+        cli::with_stack(move || cli::run(&script, running))
     }
 }
 

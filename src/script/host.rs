@@ -19,7 +19,7 @@ use crate::script::library::Script;
 use crate::script::permissions::Permissions;
 use crate::script::registry::Registry;
 use crate::script::resolver::Resolver;
-use crate::script::run::{Outcome, Run, Surroundings, sha256};
+use crate::script::run::{Folder, Outcome, Run, Surroundings, sha256};
 use crate::script::settings::{Import, Settings, declared};
 
 /// Script functions may call each other this deep.
@@ -85,7 +85,7 @@ impl Host {
             device: device_name(&options.device),
             dtype: options.dtype.as_str().to_owned(),
         };
-        let folder = options.folder.unwrap_or_else(|| PathBuf::from("out").join(&script.name));
+        let folder = options.folder.map_or_else(|| Folder::usual(&script.name), Folder::Chosen);
         let context = Context::new(Parts {
             output: options.output,
             settings: Settings::new(options.settings),

@@ -28,10 +28,10 @@ impl Permissions {
         Self { readable: None, writable: Vec::new(), network: true, named: Vec::new() }
     }
 
-    /// A script's: what stands below the working folder, `output` and the hub's cache may be read, and what `named`
-    /// (values from the command line) and `read` name.
+    /// A script's: what stands below the working folder and the hub's cache may be read, and what `named` (values from the
+    /// command line), `output` (the folder that was chosen, where one was) and `read` name.
     pub fn limited(
-        output: &Path,
+        output: Option<&Path>,
         read: &[PathBuf],
         write: &[PathBuf],
         network: bool,
@@ -39,7 +39,7 @@ impl Permissions {
     ) -> Self {
         let mut readable: Vec<PathBuf> = read.iter().chain(write).map(|path| resolved(path)).collect();
         readable.extend(std::env::current_dir().ok().map(|folder| resolved(&folder)));
-        readable.push(resolved(output));
+        readable.extend(output.map(resolved));
         readable.extend(crate::model::reference::hub::Hub::from_env().ok().map(|hub| resolved(&hub.cache)));
         readable.extend(named.iter().map(Path::new).filter(|path| path.exists()).map(resolved));
         let writable = write.iter().map(|path| resolved(path)).collect();
@@ -114,7 +114,7 @@ mod tests {
         let (inside, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let secret = outside.path().join("secret.csv");
         std::fs::write(&secret, "a\n1\n").unwrap();
-        let permissions = Permissions::limited(inside.path(), &[], &[], false, Vec::new());
+        let permissions = Permissions::limited(Some(inside.path()), &[], &[], false, Vec::new());
         assert!(permissions.check_read(&inside.path().join("own.csv")).is_ok());
         let name = outside.path().file_name().unwrap();
         let dotted = inside.path().join("..").join(name).join("secret.csv");
@@ -128,11 +128,13 @@ mod tests {
             assert!(error.what().contains("secret.csv") && error.help().unwrap().contains("--allow-read"));
         }
         let allowed =
-            Permissions::limited(inside.path(), &[outside.path().to_owned()], &[], false, Vec::new());
+            Permissions::limited(Some(inside.path()), &[outside.path().to_owned()], &[], false, Vec::new());
         assert!(allowed.check_read(&dotted).is_ok());
-        let empty = Permissions::limited(inside.path(), &[PathBuf::new()], &[], false, vec![String::new()]);
+        let empty =
+            Permissions::limited(Some(inside.path()), &[PathBuf::new()], &[], false, vec![String::new()]);
         assert!(empty.check_read(&dotted).is_err());
-        let named = Permissions::limited(inside.path(), &[], &[], false, vec![secret.display().to_string()]);
+        let named =
+            Permissions::limited(Some(inside.path()), &[], &[], false, vec![secret.display().to_string()]);
         assert!(named.check_read(&secret).is_ok());
         assert!(Permissions::trusted().check_read(&secret).is_ok());
     }
@@ -144,9 +146,9 @@ mod tests {
             matches!(opened, Reference::Hub(repository) if repository.is_offline)
         };
         let out = Path::new("out");
-        assert!(offline(&Permissions::limited(out, &[], &[], false, Vec::new())));
-        assert!(!offline(&Permissions::limited(out, &[], &[], true, Vec::new())));
-        assert!(!offline(&Permissions::limited(out, &[], &[], false, vec!["org/name".into()])));
+        assert!(offline(&Permissions::limited(Some(out), &[], &[], false, Vec::new())));
+        assert!(!offline(&Permissions::limited(Some(out), &[], &[], true, Vec::new())));
+        assert!(!offline(&Permissions::limited(Some(out), &[], &[], false, vec!["org/name".into()])));
         assert!(!offline(&Permissions::trusted()));
     }
 }

@@ -51,6 +51,8 @@ pub struct Surroundings {
 #[derive(Debug)]
 pub struct Run {
     folder: PathBuf,
+    /// A person chose the folder.
+    is_chosen: bool,
     surroundings: Surroundings,
     files: RefCell<Vec<String>>,
     /// Held from the first file to the end.
@@ -63,11 +65,32 @@ pub struct Run {
     begun_at: chrono::DateTime<chrono::Utc>,
 }
 
+/// Where a run writes.
+#[derive(Debug, Clone)]
+pub enum Folder {
+    /// Below the working folder, and nowhere else by a link.
+    Usual(PathBuf),
+    /// What a person chose, wherever it leads.
+    Chosen(PathBuf),
+}
+
+impl Folder {
+    /// `out/<script>`
+    pub fn usual(script: &str) -> Self {
+        Self::Usual(Path::new("out").join(script))
+    }
+}
+
 impl Run {
     /// A run that writes into `folder`, which is made with the first file.
-    pub fn begin(folder: PathBuf, surroundings: Surroundings) -> Self {
+    pub fn begin(folder: Folder, surroundings: Surroundings) -> Self {
+        let (folder, is_chosen) = match folder {
+            Folder::Usual(folder) => (folder, false),
+            Folder::Chosen(folder) => (folder, true),
+        };
         Self {
             folder,
+            is_chosen,
             surroundings,
             files: RefCell::default(),
             claim: RefCell::default(),
@@ -95,10 +118,22 @@ impl Run {
     /// Makes the folder this run's own, until it ends.
     fn claim(&self, patience: Patience) -> Result<()> {
         if self.claim.borrow().is_none() {
+            self.check_folder()?;
             let claim = Claim::take(&self.folder, &self.surroundings.script, patience)?;
             *self.claim.borrow_mut() = Some(claim);
         }
         Ok(())
+    }
+
+    /// Fails where nobody chose the folder and a link leads out of the working folder: a script that came with such a
+    /// link would write there.
+    fn check_folder(&self) -> Result<()> {
+        let real = resolved(&self.folder);
+        match self.is_chosen || real.starts_with(resolved(Path::new("."))) {
+            true => Ok(()),
+            false => Err(Error::new(format!("{} is a link to {}", self.folder.display(), real.display()))
+                .hint(format!("`--out {}` writes there", real.display()))),
+        }
     }
 
     /// Leaves the folder to other runs.
@@ -142,6 +177,7 @@ impl Run {
         if [RECORD, claim::FILE].iter().any(|own| relative == Path::new(own)) {
             return Err(Error::new(format!("\"{name}\" is the name of a file that the run itself writes")));
         }
+        self.check_folder()?;
         std::fs::create_dir_all(&self.folder).within(|| self.folder.display().to_string())?;
         self.claim(patience)?;
         let path = self.folder.join(&relative);
@@ -307,7 +343,7 @@ mod tests {
             device: "cpu".into(),
             dtype: "f32".into(),
         };
-        Run::begin(folder.join("look"), surroundings)
+        Run::begin(Folder::Chosen(folder.join("look")), surroundings)
     }
 
     #[test]

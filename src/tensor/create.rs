@@ -63,13 +63,7 @@ fn memory() -> usize {
 
 fn machine() -> usize {
     static MEMORY: OnceLock<usize> = OnceLock::new();
-    *MEMORY.get_or_init(|| {
-        let total = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-            let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-            line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()?.checked_mul(1024)
-        });
-        total.unwrap_or(isize::MAX as usize)
-    })
+    *MEMORY.get_or_init(|| crate::memory::total().unwrap_or(isize::MAX as usize))
 }
 
 impl NamedTensor {

@@ -7,8 +7,9 @@ use rustyline::history::History;
 
 use crate::cli::repl::Repl;
 use crate::cli::repl::show;
-use crate::cli::{limits, paint, terminal};
+use crate::cli::{paint, terminal};
 use crate::error::{Context as _, Error, Result, did_you_mean};
+use crate::memory;
 use crate::model::reference::embedded::MODELS;
 use crate::save::write_whole;
 use crate::script::value::type_name;
@@ -91,7 +92,7 @@ impl Repl {
                 self.evaluate(&expression);
                 terminal::say(&paint::faint(format!("{:.3} s", begun.elapsed().as_secs_f64())).to_string());
             }
-            "memory" => terminal::say(&memory()?),
+            "memory" => terminal::say(&memory_taken()?),
             "undo" => {
                 let mut typing = self.typing.borrow_mut();
                 let typing = &mut *typing;
@@ -311,15 +312,15 @@ fn entries(folder: &str) -> Result<String> {
     Ok(names.chunks(in_line).map(line).collect::<Vec<_>>().join("\n"))
 }
 
-fn memory() -> Result<String> {
+fn memory_taken() -> Result<String> {
     let gib = |bytes: usize| format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30));
     let taken =
-        limits::resident().ok_or_else(|| Error::new("this system does not say how much memory is taken"))?;
+        memory::resident().ok_or_else(|| Error::new("this system does not say how much memory is taken"))?;
     let mut text = format!("{} taken", gib(taken));
-    if let Some(most) = limits::most_resident() {
+    if let Some(most) = memory::most_resident() {
         text.push_str(&format!(", at most {} so far", gib(most)));
     }
-    if let Some(free) = limits::available() {
+    if let Some(free) = memory::available() {
         text.push_str(&format!("; {} free on this machine", gib(free)));
     }
     Ok(text)

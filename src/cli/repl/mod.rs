@@ -65,13 +65,7 @@ fn piped(setup: Setup) -> Result<u8> {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).within(|| "stdin")?;
     let script = Script { name: "stdin".into(), source: "stdin".into(), text, folder: Some(PathBuf::new()) };
-    Ok(match Host::new(&script, Running::of(setup).prepare(&script)).run(&script) {
-        Ok(()) => 0,
-        Err(failure) => {
-            terminal::fail(&failure.diagnostic);
-            cli::exit_code(failure.interrupted && failure.limit.is_none())
-        }
-    })
+    Ok(cli::run(&script, Running::of(setup)))
 }
 
 fn typed(mut setup: Setup) -> Result<u8> {

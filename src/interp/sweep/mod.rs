@@ -11,7 +11,6 @@ mod circuit;
 mod effects;
 mod fingerprint;
 mod forest;
-mod memory;
 pub mod naive;
 mod naive_paths;
 mod part;
@@ -50,6 +49,7 @@ use self::values::Values;
 use self::wave::{Wave, source_sites};
 use crate::error::{Context, Error, Result};
 use crate::interp::metric::Table;
+use crate::memory;
 use crate::model::Model;
 use crate::model::config::ArchConfig;
 use crate::model::prompt::Prompt;
@@ -59,6 +59,8 @@ use crate::progress;
 
 /// Rows of a chunk: enough for the rate of large matrix products, few enough to stop and save often.
 const CHUNK_ROWS: usize = 4096;
+/// Memory in bytes that a machine is taken to have left which does not say.
+const UNTOLD: usize = 4 << 30;
 
 /// What is put in the place of the patched values.
 #[derive(Clone)]
@@ -336,7 +338,7 @@ impl<'a> Sweep<'a> {
     }
 
     fn budget(&self) -> usize {
-        self.budget.unwrap_or_else(|| memory::free() / 4)
+        self.budget.unwrap_or_else(|| memory::available().unwrap_or(UNTOLD) / 4)
     }
 
     /// The clean runs that a window's cells stand on. Prompts and sources of one model are run together, so

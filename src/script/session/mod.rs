@@ -13,7 +13,6 @@ use crate::script::error::ScriptResult;
 use crate::script::host::{Failure, Host};
 use crate::script::library::Script;
 use crate::script::modules::{self, FunctionDoc, ModuleDoc};
-use crate::script::registry::Kind;
 use crate::script::settings::declared;
 use crate::script::source::{CLOSURE, INPUT};
 use crate::script::value::type_name;
@@ -398,21 +397,6 @@ impl Host {
             }
         }
         sites
-    }
-
-    /// Names that a session can call or read without a value before them: variables, functions, modules.
-    pub fn names(&self, session: &Session) -> BTreeSet<String> {
-        let variables = session.variables().into_iter().map(|(name, ..)| name);
-        let functions = session.functions().into_iter();
-        let functions = functions.map(|text| text.split('(').next().unwrap_or_default().to_owned());
-        let known = self.registry().into_iter().flat_map(|registry| {
-            registry
-                .entries
-                .iter()
-                .filter(|entry| entry.kind == Kind::Function)
-                .map(|entry| entry.name.clone())
-        });
-        variables.chain(functions).chain(session.imports()).chain(known).collect()
     }
 
     /// True where `input` is the beginning of a statement rather than a whole or a wrong one.
