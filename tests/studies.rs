@@ -1,8 +1,10 @@
 //! Golden tests of the scripts in `scripts/`: each runs on the embedded models with small settings, and what it prints and
 //! leaves is compared with `tests/studies/NAME.out`. That file begins with the settings (`// --set key=value`) and the
-//! tolerance, relative to a number's size above 1; then come what the script printed, its figures' number, and a digest
-//! of each table: rows, and for each column of numbers the mean, the standard deviation and the mean weighted by the
-//! row's place, which tells another order; for each column of words how many there are and the first and last.
+//! tolerance, relative to a number's size above 1; then come what the script printed, its figures' number, a digest of
+//! each table, and what its report says in sentences. A digest is of rows, and for each column of numbers the mean, the
+//! standard deviation and the mean weighted by the row's place, which tells another order; for each column of words how
+//! many there are and the first and last. A column whose largest number is small is told in units of it, so that the
+//! tolerance is relative to it too.
 //!
 //! `MORA_BLESS=1 cargo test --release --test studies` writes the files anew; look at the difference.
 
@@ -18,6 +20,9 @@ use common::golden::{self, is_equal, with_stack};
 use mora::frame::{Cell, Frame};
 
 const FOLDER: &str = "tests/studies";
+
+/// Columns below this size hold what rounding leaves, and differ between machines.
+const SMALLEST: f64 = 0.01;
 
 /// The header of a golden file.
 fn header(text: &str) -> String {
@@ -70,6 +75,12 @@ fn digest(cells: &[Cell]) -> String {
         let end = |cell: Option<&Cell>| cell.map_or_else(String::new, |cell| cell.to_string());
         return format!("{} different, {} … {}", words.len(), end(cells.first()), end(cells.last()));
     }
+    let largest = numbers.iter().fold(0.0_f64, |most, (_, x)| most.max(x.abs()));
+    let is_small = (SMALLEST..1.0).contains(&largest);
+    // By its logarithm, so that the tolerance of the size is relative.
+    let size = if is_small { format!("size 10 ^ {:.5}, in it ", largest.log10()) } else { String::new() };
+    let unit = if is_small { largest } else { 1.0 };
+    let numbers: Vec<(f64, f64)> = numbers.into_iter().map(|(row, x)| (row, x / unit)).collect();
     let n = numbers.len() as f64;
     let mean = numbers.iter().map(|(_, x)| x).sum::<f64>() / n;
     let variance = numbers.iter().map(|(_, x)| (x - mean).powi(2)).sum::<f64>() / n;
@@ -77,7 +88,14 @@ fn digest(cells: &[Cell]) -> String {
     let placed = numbers.iter().map(|(row, x)| row * x).sum::<f64>() / weight;
     let missing = cells.len() - numbers.len();
     let missing = if missing > 0 { format!(", {missing} missing") } else { String::new() };
-    format!("mean {mean:.5} std {:.5} placed {placed:.5}{missing}", variance.sqrt())
+    format!("{size}mean {mean:.5} std {:.5} placed {placed:.5}{missing}", variance.sqrt())
+}
+
+/// The sentences of a script's `report.md`: tables and figures are told by the digests.
+fn sentences(folder: &Path) -> String {
+    let Ok(report) = std::fs::read_to_string(folder.join("report.md")) else { return String::new() };
+    let lines = report.lines().filter(|line| !line.is_empty() && !line.starts_with(['|', '!', '*']));
+    lines.fold("report.md\n".to_owned(), |all, line| all + "  " + line + "\n")
 }
 
 /// A cell as a number, true as 1.
@@ -104,7 +122,7 @@ fn check(name: &str) -> Option<String> {
     // Seconds differ from run to run.
     let kept: Vec<String> =
         left(out.path()).lines().filter(|line| !line.starts_with("  seconds")).map(str::to_owned).collect();
-    let found = format!("{head}{printed}{}\n", kept.join("\n"));
+    let found = format!("{head}{printed}{}\n{}", kept.join("\n"), sentences(out.path()));
     if golden::is_blessing() {
         std::fs::write(&golden, found).unwrap();
         return None;
@@ -146,4 +164,8 @@ fn a_digest_tells_another_order_and_another_value() {
     assert_ne!(one, digest(&cells(&[2.0, 1.0, 4.0])));
     assert_ne!(one, digest(&cells(&[1.0, 2.0, 4.1])));
     assert_eq!(one, "mean 2.33333 std 1.24722 placed 2.83333");
+    let small = digest(&cells(&[0.01, 0.02, 0.04]));
+    assert_eq!(small, "size 10 ^ -1.39794, in it mean 0.58333 std 0.31180 placed 0.70833");
+    let changed = digest(&cells(&[0.01, 0.0201, 0.04]));
+    assert!(!is_equal(&small, &changed, Some(2e-4)) && is_equal(&small, &changed, Some(2e-3)));
 }

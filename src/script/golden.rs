@@ -127,7 +127,8 @@ pub fn is_equal(expected: &str, found: &str, tolerance: Option<f64>) -> bool {
 fn is_near(a: &str, b: &str, tolerance: f64) -> bool {
     let is_around = |c: char| "()[]{}%,;:*|".contains(c);
     let parts = |text: &str| {
-        let number = text.trim_matches(is_around);
+        // A sentence may end with a number.
+        let number = text.trim_matches(is_around).trim_end_matches('.');
         let start = text.len() - text.trim_start_matches(is_around).len();
         let end = (start + number.len()).min(text.len());
         (text[..start].to_owned(), number.parse::<f64>(), text[end..].to_owned())
