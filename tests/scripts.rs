@@ -1,6 +1,5 @@
 //! `mora test` over the project: each script of `tests/scripts/` and of `examples/` prints what stands in the `.out` file
-//! beside it, each of `tests/errors/` ends with the error that stands there, and the functions `test_…` of
-//! `tests/planted/` hold.
+//! beside it, and each of `tests/errors/` ends with the error that stands there.
 //!
 //! `MORA_BLESS=1 cargo test --test scripts` writes the `.out` files anew; look at the difference.
 
@@ -47,11 +46,6 @@ fn mistakes_end_with_their_errors() {
     check(&["tests/errors"]);
 }
 
-#[test]
-fn what_is_planted_is_found() {
-    check(&["tests/planted"]);
-}
-
 /// A script without its `.out` file would be no test.
 #[test]
 fn every_script_has_its_golden_file() {
@@ -69,7 +63,7 @@ fn every_script_has_its_golden_file() {
 /// Every error says how to mend it, but for the words that a script's own author throws.
 #[test]
 fn errors_have_hints() {
-    let own_words = ["thrown_by_script", "assertions_with_a_message"];
+    let own_words = ["thrown_by_script"];
     for script in scripts("tests/errors") {
         let golden = script.with_extension("out");
         let text = std::fs::read_to_string(&golden).unwrap();

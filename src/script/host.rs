@@ -180,9 +180,9 @@ impl Host {
                 queue(&mut open, &module, &inner.imports);
                 // An error has a place in the script alone.
                 let inner_settings = inner.settings.into_iter();
-                found.settings.extend(
-                    inner_settings.map(|setting| Declared { position: Position::NONE, ..setting }),
-                );
+                found
+                    .settings
+                    .extend(inner_settings.map(|setting| Declared { position: Position::NONE, ..setting }));
                 found.open |= inner.open;
             }
             seen.push(import);

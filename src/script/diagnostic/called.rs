@@ -30,27 +30,36 @@ pub fn signatures(name: &str, candidates: &[&Entry]) -> Option<String> {
 pub fn native(registry: &Registry, word: &str) -> Option<String> {
     let candidates: Vec<&Entry> =
         registry.named(word).filter(|entry| matches!(entry.kind, Kind::Function)).collect();
-    let signatures = signatures(word, &candidates)?;
-    Some(format!("{signatures}\nmora doc {word}"))
+    let mut hint = signatures(word, &candidates)?;
+    if !hint.contains("help(") {
+        hint.push_str(&format!("\nhelp(\"{word}\") says more"));
+    }
+    Some(hint)
 }
 
-/// How the module's function is called in which a script's call ended with an error thrown in `source`: the first one
-/// that another text called, and what it does.
+/// How the module's function is called in which a script's call ended with an error thrown in `source`, and what it
+/// does: the outermost one, which is what the script's author wrote.
 pub fn of_module(source: &str, trace: &[Frame], sources: &Sources) -> Option<String> {
     let mut defined_in = source;
+    let mut outermost = None;
     for frame in trace {
         let called_from = &frame.called_at.as_ref()?.source;
         if called_from != defined_in {
-            let name = frame.what.strip_prefix("in function ")?;
-            let module = module_name(defined_in)?;
-            let found = modules::read(&module, &sources.get(defined_in)?.text);
-            let function = found.functions.into_iter().find(|function| function.name == name)?;
-            let about = function.doc.lines().next().unwrap_or_default();
-            return Some(format!("{}\n{about}", function.signature).trim_end().to_owned());
+            outermost = Some((frame, defined_in));
         }
         defined_in = called_from;
     }
-    None
+    let (frame, defined_in) = outermost?;
+    let name = frame.what.strip_prefix("in function ")?;
+    let module = modules::read(&module_name(defined_in)?, &sources.get(defined_in)?.text);
+    let function = module.functions.into_iter().find(|function| function.name == name)?;
+    let about: Vec<&str> = function.doc.lines().take_while(|line| !line.is_empty()).collect();
+    Some(format!("{}\n{}", function.signature, first_sentence(&about.join(" "))))
+}
+
+/// A text up to the first full stop that ends a sentence.
+fn first_sentence(text: &str) -> &str {
+    text.find(". ").map_or(text, |end| &text[..=end])
 }
 
 /// `prompts` of `stdlib/prompts.rhai` and of `mora:prompts`.
