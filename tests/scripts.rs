@@ -1,5 +1,6 @@
 //! `mora test` over the project: each script of `tests/scripts/` and of `examples/` prints what stands in the `.out` file
-//! beside it, and each of `tests/errors/` ends with the error that stands there.
+//! beside it, each of `tests/errors/` ends with the error that stands there, and the functions `test_…` of
+//! `tests/planted/` hold.
 //!
 //! `MORA_BLESS=1 cargo test --test scripts` writes the `.out` files anew; look at the difference.
 
@@ -44,6 +45,11 @@ fn scripts_print_what_they_printed() {
 #[test]
 fn mistakes_end_with_their_errors() {
     check(&["tests/errors"]);
+}
+
+#[test]
+fn what_is_planted_is_found() {
+    check(&["tests/planted"]);
 }
 
 /// A script without its `.out` file would be no test.
