@@ -7,6 +7,7 @@ use candle_core::{DType, Device, Tensor};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::interrupt;
 use crate::model::Model;
 use crate::model::config::{ArchConfig, TensorSpec};
 use crate::model::decoder::Decoder;
@@ -37,7 +38,8 @@ impl Default for FreshOptions {
 /// norms 1.
 ///
 /// # Errors
-/// As [`ArchConfig::from_hf`]; a vocabulary smaller than the tokenizer's; weights that would not fit into memory.
+/// As [`ArchConfig::from_hf`]; a vocabulary smaller than the tokenizer's; weights that would not fit into memory; work
+/// that was stopped.
 pub fn fresh(json: &Value, tokenizer: Arc<Tokenizer>, name: &str, options: FreshOptions) -> Result<Model> {
     let config = ArchConfig::from_hf(json)?;
     if !options.deviation.is_finite() || options.deviation <= 0.0 {
@@ -64,9 +66,15 @@ pub fn fresh(json: &Value, tokenizer: Arc<Tokenizer>, name: &str, options: Fresh
         let count: usize = spec.shape.iter().product();
         let is_last = spec.name.ends_with("attn.o.weight") || spec.name.ends_with("mlp.down.weight");
         let values: Vec<f32> = match spec.shape.as_slice() {
-            [_, _] => {
+            [_, width] => {
                 let shrink = if is_last && !config.post_norms { shrink } else { 1.0 };
-                (0..count).map(|_| (random.normal() * options.deviation * shrink) as f32).collect()
+                let mut values = Vec::with_capacity(count);
+                while values.len() < count {
+                    interrupt::check()?;
+                    let row = (0..*width).map(|_| (random.normal() * options.deviation * shrink) as f32);
+                    values.extend(row);
+                }
+                values
             }
             _ if spec.name.ends_with(".bias") => vec![0.0; count],
             _ => {
