@@ -10,8 +10,10 @@ use std::path::Path;
 
 use common::script;
 use mora::script::docs::{self, Example, OptionDoc};
-use mora::script::reference;
+use mora::script::library::STDLIB;
 use mora::script::registry::{Entry, LANGUAGE, Registry};
+use mora::script::scan::{self, Class};
+use mora::script::{modules, reference};
 
 #[test]
 fn the_committed_reference_is_the_generated_one() {
@@ -82,6 +84,77 @@ fn every_function_has_an_example_and_describes_its_options() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// True where a paragraph of a doc says what the function fails with.
+fn tells_errors(doc: &str) -> bool {
+    doc.split("\n\n").any(|paragraph| paragraph.starts_with("Errors: "))
+}
+
+#[test]
+fn every_function_that_can_fail_says_with_what() {
+    let registry = Registry::read().unwrap();
+    let failing: Vec<&Entry> = own(&registry).filter(|entry| entry.can_fail).collect();
+    assert!(failing.iter().any(|entry| entry.name == "softmax"), "no function is seen to fail");
+    let silent: Vec<String> = failing
+        .into_iter()
+        .filter(|entry| !tells_errors(registry.doc_of(entry)))
+        .map(Entry::signature)
+        .collect();
+    assert!(silent.is_empty(), "without a paragraph `Errors: …`: {silent:#?}");
+}
+
+/// The text of a function of the library from its name to its end.
+fn whole(declared: &str) -> &str {
+    let first = declared.lines().next().unwrap_or_default();
+    // One that does not fit on its line ends with a brace at the beginning of another.
+    if first.trim_end().ends_with('}') { first } else { declared.split("\n}").next().unwrap_or_default() }
+}
+
+fn throws(code: &str) -> bool {
+    let pieces = scan::pieces(code);
+    pieces.iter().any(|piece| piece.class == Class::Keyword && &code[piece.range.clone()] == "throw")
+}
+
+#[test]
+fn every_function_of_the_library_that_throws_says_with_what() {
+    // Not yet: it is being given intervals, and its errors with them.
+    const NOT_YET: [&str; 1] = ["effects::divergence(forward, reverse)"];
+    let mut silent = Vec::new();
+    let mut count = 0;
+    for (name, text) in STDLIB {
+        let functions = modules::read(name, text).functions;
+        let texts: Vec<&str> = text.split("\nfn ").skip(1).map(whole).collect();
+        assert_eq!(functions.len(), texts.len(), "{name}");
+        let throwing = functions.into_iter().zip(texts).filter(|(_, text)| throws(text));
+        for (function, _) in throwing {
+            count += 1;
+            if !tells_errors(&function.doc) && !NOT_YET.contains(&function.signature.as_str()) {
+                silent.push(function.signature);
+            }
+        }
+    }
+    assert!(count > 0, "no function is seen to throw");
+    assert!(silent.is_empty(), "without a paragraph `Errors: …`: {silent:#?}");
+}
+
+#[test]
+fn every_function_that_gives_a_tensor_says_its_shape() {
+    const WORDS: [&str; 8] = ["shape", "shapes", "axis", "axes", "scalar", "element", "elements", "length"];
+    let is_of_result =
+        |paragraph: &&str| !["Options", "Errors:", "Example:"].iter().any(|head| paragraph.starts_with(head));
+    let says_shape = |doc: &str| {
+        doc.split("\n\n").filter(is_of_result).any(|paragraph| {
+            let mut words = paragraph.split(|c: char| !c.is_alphanumeric());
+            paragraph.contains('[') || words.any(|word| WORDS.contains(&word))
+        })
+    };
+    let registry = Registry::read().unwrap();
+    let silent: Vec<String> = own(&registry)
+        .filter(|entry| entry.returns == "Tensor" && !says_shape(registry.doc_of(entry)))
+        .map(Entry::signature)
+        .collect();
+    assert!(silent.is_empty(), "without a word on the shape: {silent:#?}");
 }
 
 /// What each of the statements prints, or the error that it ends with.

@@ -39,6 +39,8 @@ pub struct Entry {
     pub params: Vec<(String, String)>,
     /// Type of its result; empty for none.
     pub returns: String,
+    /// True where a call can fail.
+    pub can_fail: bool,
     /// Its documentation; empty where it only adds parameter types to a documented namesake.
     pub doc: String,
 }
@@ -202,20 +204,30 @@ fn entry(room: &str, function: &Value) -> Entry {
             (text(&param["name"]).trim_start_matches("mut ").to_owned(), friendly_type(kind).to_owned())
         })
         .collect();
+    let returned = text(&function["returnType"]);
     Entry {
         name: name.to_owned(),
         kind,
         room: room.to_owned(),
         params,
-        returns: result_type(text(&function["returnType"])),
+        returns: result_type(returned),
+        can_fail: is_result(returned),
         doc: doc(&function["docComments"]),
     }
+}
+
+/// What the result of a function that can fail is wrapped in.
+const WRAPPINGS: [&str; 3] = ["ScriptResult", "RhaiResultOf", "Result"];
+
+fn is_result(kind: &str) -> bool {
+    let kind = kind.trim();
+    kind == "RhaiResult" || WRAPPINGS.iter().any(|wrapping| kind.starts_with(wrapping))
 }
 
 /// What a function gives, without the wrapping for errors.
 fn result_type(kind: &str) -> String {
     let mut kind = kind.trim();
-    for wrapping in ["ScriptResult", "RhaiResultOf", "Result"] {
+    for wrapping in WRAPPINGS {
         if let Some(inner) =
             kind.strip_prefix(wrapping).map(str::trim).and_then(|rest| rest.strip_prefix('<'))
         {

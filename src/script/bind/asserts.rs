@@ -12,7 +12,9 @@ pub mod asserts {
     use crate::script::error::{is_interrupt, message};
     use crate::tensor::NamedTensor;
 
-    /// Fails where something is not true.
+    /// Fails where `holds` is not true.
+    ///
+    /// Errors: what `holds` is false.
     ///
     /// Example: `assert(frame(#{ layer: 0..26 }).height == 26)`
     #[rhai_fn(return_raw)]
@@ -20,7 +22,9 @@ pub mod asserts {
         assert_saying(holds, "the assertion does not hold")
     }
 
-    /// Fails with a message where something is not true.
+    /// Fails with a `message` where `holds` is not true.
+    ///
+    /// Errors: what `holds` is false, with the `message`.
     ///
     /// Example: `let n = load_model("mora/tiny-ipd").n_layers; assert(n == 26,
     /// "expected 26 layers, found " + n)`
@@ -29,8 +33,11 @@ pub mod asserts {
         if holds { Ok(()) } else { Err(Error::new(message).into()) }
     }
 
-    /// Fails where two values are not equal, and shows both. Values are equal where a script's `==` says so,
-    /// and arrays and maps where their parts are; of different types none are, but integers and numbers.
+    /// Fails where `found` and `expected` are not equal, and shows both. Values are equal where a script's
+    /// `==` says so, and arrays and maps where their parts are; of different types none are, but integers and
+    /// numbers.
+    ///
+    /// Errors: values that are not equal.
     ///
     /// Example: `assert_eq(zeros([2, 3]).shape, [2, 3])`
     #[rhai_fn(return_raw)]
@@ -41,8 +48,10 @@ pub mod asserts {
         }
     }
 
-    /// Fails where a number, or any of a tensor's or an array's numbers, is further than `tolerance` from the
-    /// expected one; NaN is close to nothing.
+    /// Fails where `found`, a number, an array of numbers or a tensor, is anywhere further than `tolerance`
+    /// from `expected`, which has its length or shape; NaN is close to nothing.
+    ///
+    /// Errors: a number that is further away, other shapes or lengths, a value that holds no numbers.
     ///
     /// Example: `assert_close(tensor([0.0, 0.0]).softmax(0), tensor([0.5, 0.5]), 1e-6)`
     #[rhai_fn(return_raw)]
@@ -66,7 +75,9 @@ pub mod asserts {
         Err(Error::new(format!("expected {expected} within {tolerance:e}, found {found}")).into())
     }
 
-    /// Fails where a function does not fail; gives the message that it failed with.
+    /// Fails where a `function` without parameters does not fail; gives the message that it failed with.
+    ///
+    /// Errors: a function that does not fail.
     ///
     /// Example: `assert_throws(|| tensor([1, 2]).reshape([3]))`
     /// is `cannot reshape [2] (2 elements) to [3]: it holds 3 elements`
@@ -75,7 +86,10 @@ pub mod asserts {
         assert_throws_with(call, function, "")
     }
 
-    /// Fails where a function does not fail with a message that contains `text`; gives the message.
+    /// Fails where a `function` without parameters does not fail with a message that contains `text`; gives
+    /// the message.
+    ///
+    /// Errors: a function that does not fail, or that fails with another message.
     ///
     /// Example: `assert_throws(|| zeros([2]).sum(1), "no axis 1")` is `no axis 1 in tensor [2] f32`
     #[rhai_fn(name = "assert_throws", return_raw)]

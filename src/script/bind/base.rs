@@ -48,6 +48,8 @@ mod base {
 
     /// Lists everything that a script can call, by room.
     ///
+    /// Errors: outside a run of mora, in an engine that another program made.
+    ///
     /// Example: `help()`
     #[rhai_fn(return_raw)]
     pub fn help(call: NativeCallContext) -> ScriptResult<()> {
@@ -55,7 +57,7 @@ mod base {
         Ok(())
     }
 
-    /// Explains a function, a property, a type, or a room with all its functions.
+    /// Explains what is called `name`: a function, a property, a type, or a room with all its functions.
     ///
     /// Errors: nothing is called so; the hint names the nearest.
     ///
@@ -81,6 +83,8 @@ mod base {
 
     /// The run's seed: `--seed`, or 0.
     ///
+    /// Errors: outside a run of mora, in an engine that another program made.
+    ///
     /// Example: `generator(seed()).rand() == generator(seed()).rand()` is `true`
     #[rhai_fn(return_raw)]
     pub fn seed(call: NativeCallContext) -> ScriptResult<i64> {
@@ -89,6 +93,8 @@ mod base {
 
     /// The folder that this run writes into.
     ///
+    /// Errors: outside a run of mora, in an engine that another program made.
+    ///
     /// Example: `save_tensors(#{ mean: zeros([4]) }, "means.safetensors");
     /// load_tensors(output_folder() + "/means.safetensors").len()` is `1`
     #[rhai_fn(return_raw)]
@@ -96,7 +102,10 @@ mod base {
         Ok(Context::of(&call)?.run().folder().display().to_string())
     }
 
-    /// Writes a text file into the output folder. The file appears whole.
+    /// Writes `text` to the file `path` in the output folder, whose folders are made. The file appears whole.
+    ///
+    /// Errors: a `path` that leaves the output folder or is that of a file that the run itself writes, a file
+    /// that cannot be written.
     ///
     /// Example: `write_text("report.md", "# Results\n\nNone yet.\n")`
     #[rhai_fn(return_raw)]
@@ -105,7 +114,9 @@ mod base {
         Ok(write_whole(&path, |file| Ok(file.write_all(text.as_bytes())?))?)
     }
 
-    /// A number as text with so many digits behind the point, 0 to 17. What rounds to nothing has no sign.
+    /// A number as text with so many `digits` behind the point, 0 to 17. What rounds to nothing has no sign.
+    ///
+    /// Errors: fewer than 0 or more than 17 digits.
     ///
     /// Example: `fixed(0.04567, 3)` is `0.046`
     #[rhai_fn(return_raw)]
@@ -121,7 +132,9 @@ mod base {
         fixed(number as f64, digits)
     }
 
-    /// A number as text with a power of ten and so many digits behind the point, 0 to 17.
+    /// A number as text with a power of ten and so many `digits` behind the point, 0 to 17.
+    ///
+    /// Errors: fewer than 0 or more than 17 digits.
     ///
     /// Example: `scientific(0.000123, 1)` is `1.2e-4`
     #[rhai_fn(return_raw)]
@@ -142,7 +155,9 @@ mod base {
             .ok_or_else(|| Error::new(format!("{function}: expected 0 to 17 digits, found {digits}")))
     }
 
-    /// Makes a remark about the work on stderr, beside the output; `--quiet` hides it.
+    /// Makes a remark, `text`, about the work on stderr, beside the output; `--quiet` hides it.
+    ///
+    /// Errors: outside a run of mora, in an engine that another program made.
     ///
     /// Example: `note("two prompts are left out: they are longer than the model's context")`
     #[rhai_fn(return_raw)]

@@ -101,7 +101,7 @@ mod growth {
         Ok(())
     }
 
-    /// A blob of so many bytes, 0 or the one that is given.
+    /// A blob of `length` bytes, each 0 or the `byte` that is given.
     ///
     /// Errors: more than 100 million.
     #[rhai_fn(name = "blob", return_raw)]
@@ -114,7 +114,7 @@ mod growth {
         blob_of(length, 0)
     }
 
-    /// Replaces a text or a character wherever it stands in a text, in place.
+    /// Replaces `find`, a text or a character, wherever it stands in a text by `substitute`, in place.
     ///
     /// Errors: a text that would be longer than 100 million bytes.
     #[rhai_fn(name = "replace", return_raw)]

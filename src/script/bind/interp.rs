@@ -32,9 +32,12 @@ mod caches {
     /// A tensor.
     pub type Tensor = crate::tensor::NamedTensor;
 
-    /// What a site held, with the names of the site's axes.
+    /// What a site held, with the names of the site's axes: [batch, pos, d_model] of residuals and what is
+    /// added to them, [batch, pos, head, d_head] of heads (kv_head for keys and values), [batch, head, query,
+    /// key] of scores and patterns, [batch, pos, head, d_model] of `hook_result`, [batch, pos, d_mlp] in the
+    /// MLP, [batch, pos, scale] of the scales of norms.
     ///
-    /// Errors: a site that the cache does not hold.
+    /// Errors: a site that the cache does not hold, a name that is no site's.
     ///
     /// Example: `let run = load_model("mora/tiny-ipd").run_with_cache("Choose action1",
     /// #{ sites: "blocks.3.attn.*" }); run.cache["blocks.3.attn.hook_pattern"].names`
@@ -56,7 +59,9 @@ mod caches {
         array(cache.sites().map(ToString::to_string))
     }
 
-    /// Writes a cache to a safetensors file in the output folder, each site under its name.
+    /// Writes a cache to the safetensors file `path` in the output folder, each site under its name.
+    ///
+    /// Errors: a `path` that leaves the output folder, a file that cannot be written.
     ///
     /// Example: `load_model("mora/tiny-ipd").run_with_cache("Choose",
     /// #{ sites: "*.hook_resid_post" }).cache.save("residuals.safetensors")`
@@ -65,7 +70,10 @@ mod caches {
         Ok(cache.save(&Context::of(&call)?.output_path(path)?)?)
     }
 
-    /// Reads a cache that `save` wrote.
+    /// Reads a cache that `save` wrote, from the file `path`.
+    ///
+    /// Errors: a file that is not there or may not be read, one that is no safetensors file, a tensor in it
+    /// that is named after no site.
     ///
     /// Example: `let model = load_model("mora/tiny-ipd"); model.run_with_cache("Choose",
     /// #{ sites: "blocks.3.*" }).cache.save("block.safetensors");
@@ -145,7 +153,8 @@ mod metrics {
         crate::interp::metric::Metric::Entropy
     }
 
-    /// KL(reference ‖ model) of the next token, in nats; `reference` is another run's logits [batch, d_vocab].
+    /// KL(reference ‖ model) of the next token, in nats; `reference` is another run's logits at the last
+    /// positions, [batch, d_vocab].
     ///
     /// Example: `let model = load_model("mora/tiny-ipd"); fixed(model.measure("Choose",
     /// kl(model.run("Choose").logits))[0].value, 4)` is `0.0000`
@@ -153,11 +162,15 @@ mod metrics {
         crate::interp::metric::Metric::Kl { reference: reference.into_tensor() }
     }
 
-    /// Measures a metric on a model's prompts: a frame with `prompt`, the prompts' own fields, `value`, and for
-    /// metrics of answers the log-probability of each (`log_prob_1`, …) and their `legal_mass`.
+    /// Measures a metric on a model's prompts: a frame with `prompt`, the prompts' own fields, `value` (in
+    /// the unit of the metric: nats, logits or a probability), and for metrics of answers the log-probability
+    /// of each (`log_prob_1`, …) and their `legal_mass`.
     ///
     /// Options: `hooks` (map | array, none): as in `run_with_hooks`; they see the prompts continued by the
     /// answers.
+    ///
+    /// Errors: no prompts, one without tokens; an answer without tokens, for `logit_diff` one of several;
+    /// reference logits of another shape for `kl`; and those of `run_with_hooks`.
     ///
     /// Example: `let model = load_model("mora/tiny-ipd"); model.measure([#{ text: "Choose: ", state: "CC" }],
     /// answer_diff("action1", "action2")).names`
@@ -216,8 +229,9 @@ mod analyses {
 
     /// Which component wrote how much of a logit difference: exact direct logit attribution, with the final
     /// norm's divisor frozen and post-norms folded in. A frame with `prompt`, the prompts' own fields,
-    /// `position`, `component` (EMBED, L3H5, L3_MLP, …), `layer`, `kind`, `head`, `contribution`, and for each
-    /// prompt the `logit_diff` before any soft-cap and the `remainder` that the contributions leave.
+    /// `position`, `component` (EMBED, L3H5, L3_MLP, …), `layer`, `kind`, `head`, `contribution` (in logits),
+    /// and for each prompt the `logit_diff` before any soft-cap and the `remainder` that the contributions
+    /// leave.
     ///
     /// With `answer_diff` the difference is that of the tokens by which the two answers part.
     ///
@@ -226,7 +240,8 @@ mod analyses {
     /// where it is measured; `own_norm` (bool, false): true gives the form of the earlier study, which does not
     /// sum to the difference.
     ///
-    /// Errors: a metric that is no difference of logits.
+    /// Errors: no prompts, a metric that is no difference of logits, answers of which one begins the other, a
+    /// position or layer that is not there.
     ///
     /// Example: `let found = load_model("mora/tiny-ipd").logit_attribution("Choose: ", answer_diff("action1",
     /// "action2")); abs(found.to_tensor("contribution").sum().item() - found[0].logit_diff) < 1e-3` is `true`
@@ -268,7 +283,10 @@ mod analyses {
 
     /// A metric through the logit lens: the residual stream after each layer through the model's final norm,
     /// unembedding and soft-cap. A frame with `prompt`, the prompts' own fields, `layer` (−1 for the
-    /// embedding), `value`, and for metrics of answers their log-probabilities and `legal_mass`.
+    /// embedding), `value` (in the metric's unit), and for metrics of answers their log-probabilities and
+    /// `legal_mass`.
+    ///
+    /// Errors: those of `measure`.
     ///
     /// Example: `load_model("mora/tiny-ipd").logit_lens("Choose: ", answer_diff("action1", "action2")).height`
     /// is `27`
@@ -285,11 +303,13 @@ mod analyses {
         Ok(prompts.label(&lens::logit_lens(model.decoder(), &scoring)?)?)
     }
 
-    /// The likeliest tokens through the logit lens: a frame with `prompt`, the prompts' own fields, `layer` (−1
-    /// for the embedding), `position`, `rank` (from 0), `token`, `text` and `probability`.
+    /// The likeliest tokens through the logit lens: a frame with `prompt`, the prompts' own fields, `layer`
+    /// (−1 for the embedding), `position`, `rank` (from 0), `token`, `text` and `probability` (0 to 1).
     ///
     /// Options: `positions` ("last" | "all" | integer | array, "last"): where; `top` (integer, 5): how many
     /// tokens at each.
+    ///
+    /// Errors: no prompts, a position that a prompt does not have, a negative `top`.
     ///
     /// Example: `load_model("mora/tiny-ipd").lens_tokens("Choose action1 or", #{ top: 3 }).height` is `81`
     #[rhai_fn(return_raw)]
@@ -314,7 +334,8 @@ mod analyses {
         Ok(prompts.label(&frame.with_column("text", crate::frame::Column::texts(texts))?)?)
     }
 
-    /// The logits [.., d_vocab] that residuals [.., d_model] would give: final norm, unembedding, soft-cap.
+    /// The logits [.., d_vocab] that `residual`, of shape [.., d_model], would give: final norm, unembedding,
+    /// soft-cap.
     ///
     /// Errors: a last axis of another length.
     ///
@@ -334,6 +355,9 @@ mod analyses {
     ///
     /// Options: `queries` ("last" | "all" | integer | array, "last"): the positions that look; of several, the
     /// mean.
+    ///
+    /// Errors: no prompts, prompts of token ids without a text, words that are empty, a position that a
+    /// prompt does not have.
     ///
     /// Example: `let seen = load_model("mora/tiny-ipd").attention("Choose action1 or action2",
     /// #{ actions: ["action1", "action2"], verb: ["Choose"] }); seen.height == 26 * 8 * 2` is `true`

@@ -20,6 +20,9 @@ pub mod interventions {
     ///
     /// Options: those of every intervention.
     ///
+    /// Errors: positions of another form; and where it is put: heads at a site without them, a head or
+    /// position that is not there.
+    ///
     /// Example: `let model = load_model("mora/tiny-ipd"); model.run_with_cache("Choose",
     /// #{ sites: "blocks.8.hook_mlp_out",
     /// hooks: #{ "blocks.8.hook_mlp_out": zero_ablation() } }).cache["blocks.8.hook_mlp_out"].any()` is `false`
@@ -37,6 +40,9 @@ pub mod interventions {
     ///
     /// Options: those of every intervention.
     ///
+    /// Errors: positions of another form; and where it is put: heads at a site without them, a head or
+    /// position that is not there.
+    ///
     /// Example: `let hooks = #{ "blocks.8.attn.hook_z": mean_ablation(#{ heads: [2, 5] }) };
     /// load_model("mora/tiny-ipd").measure(["Choose: ", "Answer: "], entropy(), #{ hooks: hooks }).height`
     /// is `2`
@@ -50,11 +56,12 @@ pub mod interventions {
         mean_ablation(Map::new())
     }
 
-    /// A tensor in the place of a value: one that broadcasts to it, such as another run's cached value.
+    /// A tensor, `source`, in the place of a value: one of its shape or that broadcasts to it, such as
+    /// another run's cached value.
     ///
     /// Options: those of every intervention.
     ///
-    /// Errors: where it is put, a tensor that does not broadcast to the value.
+    /// Errors: where it is put, a tensor that does not broadcast to the value, and those of `zero_ablation`.
     ///
     /// Example: `let model = load_model("mora/tiny-ipd"); let site = "blocks.25.hook_resid_post";
     /// let other = model.run_with_cache("Defect", #{ sites: site, positions: "last" });
@@ -71,8 +78,8 @@ pub mod interventions {
         patch(source, Map::new())
     }
 
-    /// The values of other prompts of the run in the place of a value: for each prompt the number of the one,
-    /// equally long, that it takes them from.
+    /// The values of other prompts of the run in the place of a value: `from` has for each prompt the number
+    /// of the one, equally long, that it takes them from.
     ///
     /// Options: those of every intervention.
     ///
@@ -92,9 +99,12 @@ pub mod interventions {
         resample_ablation(from, Map::new())
     }
 
-    /// Normal noise of a standard deviation, added to a value.
+    /// Normal noise of the standard deviation `std`, in the value's unit, added to a value.
     ///
     /// Options: `seed` (integer, the run's): of the noise; and those of every intervention.
+    ///
+    /// Errors: a deviation that is no number; positions that are none; and where it is put: heads at a site
+    /// without them, a head or position that is not there.
     ///
     /// Example: `let hooks = #{ hook_embed: noise(0.1, #{ seed: 3 }) };
     /// let model = load_model("mora/tiny-ipd"); model.run_with_hooks("Choose",
@@ -112,12 +122,12 @@ pub mod interventions {
         noise(call, std, Map::new())
     }
 
-    /// A vector added to a value: a tensor that broadcasts to it, such as a direction [d_model] at a residual
-    /// site.
+    /// A `vector` added to a value: a tensor of its shape or that broadcasts to it, such as a direction
+    /// [d_model] at a residual site.
     ///
     /// Options: `strength` (number, 1.0): a factor on the vector; and those of every intervention.
     ///
-    /// Errors: where it is put, a tensor that does not broadcast to the value.
+    /// Errors: where it is put, a tensor that does not broadcast to the value, and those of `zero_ablation`.
     ///
     /// Example: `let steering = steer(ones([64]), #{ strength: 4.0, positions: "last" });
     /// load_model("mora/tiny-ipd").generate("Choose", #{ max_new_tokens: 2,

@@ -93,9 +93,9 @@ mod adapters {
     /// An adapter: for some linear modules of a base a change of their weights, s·B·A. Cheap to copy.
     pub type Adapter = crate::lora::Adapter;
 
-    /// Opens an adapter as peft stores it: a directory with `adapter_config.json` and
-    /// `adapter_model.safetensors`, `"org/name"` or `"org/name@revision"` on the hub, or one of those embedded
-    /// beside the embedded model, `"mora/tiny-ipd/PT2"`, `PT3_De`, `PT3_Ut` and `PT4`.
+    /// Opens an adapter by `reference`, as peft stores it: a directory with `adapter_config.json` and
+    /// `adapter_model.safetensors`, `"org/name"` or `"org/name@revision"` on the hub, or one of those
+    /// embedded beside the embedded model, `"mora/tiny-ipd/PT2"`, `PT3_De`, `PT3_Ut` and `PT4`.
     ///
     /// Errors: an option that mora does not compute, a tensor without a place, a missing half of a pair and a
     /// rank or shape that does not fit are refused by name.
@@ -111,8 +111,11 @@ mod adapters {
         Ok(adapter)
     }
 
-    /// Writes an adapter as peft does into a folder of the output folder: `adapter_config.json` and
+    /// Writes an adapter as peft does into `folder` in the output folder: `adapter_config.json` and
     /// `adapter_model.safetensors` in float32. peft and `load_adapter` read it.
+    ///
+    /// Errors: an adapter that changes no module, a `folder` that leaves the output folder, files that cannot
+    /// be written.
     ///
     /// Example: `load_adapter("mora/tiny-ipd/PT2").keep("MLP").save("mlp_alone");
     /// load_adapter(output_folder() + "/mlp_alone").modules.len()` is `78`
@@ -185,9 +188,9 @@ mod combined {
 
     type Adapter = crate::lora::Adapter;
 
-    /// The adapter at another strength: every change times a number.
+    /// The adapter at another strength: every change times `factor`.
     ///
-    /// Errors: a DoRA.
+    /// Errors: a DoRA, a factor that is not finite.
     ///
     /// Example: `let adapter = load_adapter("mora/tiny-ipd/PT2");
     /// fixed((adapter * 0.5).norms()[0].norm / adapter.norms()[0].norm, 4)` is `0.5000`
@@ -288,6 +291,8 @@ mod measures {
     /// is that of all modules together, without the columns of single modules; `singular_values` (integer, 3):
     /// how many.
     ///
+    /// Errors: numbers that are not finite.
+    ///
     /// Example: `load_adapter("mora/tiny-ipd/PT2").norms(#{ by: "component" }).names`
     /// is `["component", "layer", "kind", "norm"]`
     #[rhai_fn(return_raw)]
@@ -319,9 +324,10 @@ mod measures {
         norms(adapter, Map::new())
     }
 
-    /// The cosine between the changes ΔW of two adapters of one base, over all modules together: −1 to 1.
+    /// The cosine between the changes ΔW of this adapter and `other`, of one base, over all modules together:
+    /// −1 to 1.
     ///
-    /// Errors: a DoRA, adapters of different shapes.
+    /// Errors: a DoRA, adapters of different shapes, one that changes nothing.
     ///
     /// Example: `let adapter = load_adapter("mora/tiny-ipd/PT2"); fixed(adapter.cosine(adapter * -2.0), 4)`
     /// is `-1.0000`
@@ -330,8 +336,9 @@ mod measures {
         Ok(norms::cosine(&adapter, &other)?)
     }
 
-    /// The cosine between the changes ΔW of two adapters of one base, part by part: a frame with `component`,
-    /// `layer`, `kind`, `module`, `cosine` (null where one of them changes nothing), `norm` and `other_norm`.
+    /// The cosine between the changes ΔW of this adapter and `other`, of one base, part by part: a frame with
+    /// `component`, `layer`, `kind`, `module`, `cosine` (null where one of them changes nothing), `norm` and
+    /// `other_norm`.
     ///
     /// Options: `by` ("module" | "component" | "layer", "module"): what a row is of.
     ///

@@ -70,7 +70,8 @@
 //! - **Docs.** `///` on the function is the user's documentation: what it gives, shapes, units, and in paragraphs of
 //!   their own its options, its errors and an example (their form stands in [`crate::script::docs`]). An overload
 //!   without a doc shares that of its namesake. Tests refuse a name without a doc or example, an example that gives
-//!   something else, and options that are not those that the code reads.
+//!   something else, options that are not those that the code reads, a function that can fail without a paragraph
+//!   `Errors: …`, and a tensor without a word on its shape.
 //!
 //! Add the room to [`ROOMS`]. Tests refuse signatures registered twice.
 

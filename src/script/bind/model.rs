@@ -208,6 +208,8 @@ mod tokens {
     /// The token ids of a text as a prompt: with the model's leading special tokens, unless the text has them
     /// already.
     ///
+    /// Errors: none for a text that the model's tokenizer takes, as all do that mora opens.
+    ///
     /// Example: `load_model("mora/tiny-ipd").tokens("Choose action1")` is `[2, 631, 383, 280]`
     #[rhai_fn(return_raw)]
     pub fn tokens(model: Model, text: &str) -> ScriptResult<Array> {
@@ -216,6 +218,8 @@ mod tokens {
 
     /// The tokens of a text as a prompt: a frame with `position`, `id`, `token` and the bytes `start` to `end`
     /// of the text that each stands for.
+    ///
+    /// Errors: as of `tokens`, none.
     ///
     /// Example: `load_model("mora/tiny-ipd").token_frame("Choose action1").column("token")`
     /// is `["<bos>", "Choose", " action", "1"]`
@@ -256,7 +260,7 @@ mod tokens {
 
     /// The positions of the tokens that hold any part of `words` in a prompt's text, an array.
     ///
-    /// Errors: a text without these words.
+    /// Errors: a text without these words, words that are empty.
     ///
     /// Example: `load_model("mora/tiny-ipd").positions_of("Choose action1 or action2", "action1")` is `[2, 3]`
     #[rhai_fn(return_raw)]
@@ -281,8 +285,8 @@ mod tokens {
         Ok(model.tokenizer().render_chat(&[Message::user(text)], true)?)
     }
 
-    /// A conversation as the model's chat template renders it, ready for the model's answer: the text of a
-    /// user's turn, or an array of maps with `role` ("system", "user", "assistant") and `content`.
+    /// A conversation as the model's chat template renders it, ready for the model's answer. `turns` is the
+    /// text of a user's turn, or an array of maps with `role` ("system", "user", "assistant") and `content`.
     ///
     /// Errors: a model without a chat template, a role that its template does not take.
     ///

@@ -102,6 +102,8 @@ mod charts {
     /// values stand beside the points, `()` for none; a label that finds no free place is left out; `diagonal`
     /// (bool, false): a dashed line where x and y are equal; and those of every figure.
     ///
+    /// Errors: no rows, a column that is missing or holds no numbers, a `width` or `height` out of range.
+    ///
     /// Example: `let table = frame(["forward", "reverse"], [[1.5, -1.2], [0.3, -0.4]]);
     /// table.scatter(#{ x: "forward", y: "reverse", diagonal: true }).kind` is `scatter`
     #[rhai_fn(return_raw)]
@@ -233,11 +235,13 @@ mod charts {
         Ok(crate::plot::Figure::circuit(circuit, settings)?)
     }
 
-    /// Puts figures into rows and columns under one title. Panels of one kind with the same label share one
+    /// Puts `figures` into rows and columns under one title. Panels of one kind with the same label share one
     /// scale, and panels with the same legend one legend.
     ///
     /// Options: `columns` (integer, the root of their number): how many stand in a row; `share` (bool, where
     /// they measure the same): one scale or not; and those of every figure.
+    ///
+    /// Errors: no figures, a grid among them, no column.
     ///
     /// Example: `let panels = ["base", "PT2"].map(|model| eye(4).heatmap(#{ title: model })); grid(panels,
     /// #{ columns: 2 }).kind` is `grid`
@@ -263,9 +267,11 @@ mod figures {
 
     type Figure = crate::plot::Figure;
 
-    /// Saves a figure to a file in the output folder: `.svg`, or `.png` at two pixels to the logical one.
+    /// Saves a figure to the file `path` in the output folder: `.svg`, or `.png` at two pixels to the logical
+    /// one.
     ///
-    /// Errors: a name that ends otherwise.
+    /// Errors: a `path` that ends otherwise or leaves the output folder, a file that cannot be written, a
+    /// picture of too many pixels.
     ///
     /// Example: `eye(4).heatmap(#{ caption: "The identity" }).save("identity.svg")`
     #[rhai_fn(name = "save", return_raw)]
@@ -274,6 +280,8 @@ mod figures {
     }
 
     /// The figure as the text of an SVG file.
+    ///
+    /// Errors: none for a figure that was made.
     ///
     /// Example: `eye(4).heatmap(#{}).to_svg().starts_with("<svg")` is `true`
     #[rhai_fn(return_raw)]

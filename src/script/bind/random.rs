@@ -26,7 +26,9 @@ pub mod random {
     /// A stream of random numbers with a seed of its own. Copies go on with the same stream.
     pub type Generator = super::Generator;
 
-    /// Makes a generator: the same seed, 0 or more, gives the same numbers, whatever else a script draws.
+    /// Makes a generator: the same `seed`, 0 or more, gives the same numbers, whatever else a script draws.
+    ///
+    /// Errors: a seed below 0.
     ///
     /// Example: `let a = generator(7); let b = generator(7); a.rand_int(0, 1000) == b.rand_int(0, 1000)`
     /// is `true`
@@ -37,6 +39,8 @@ pub mod random {
     }
 
     /// A random number in [0, 1), from the run's seeded stream.
+    ///
+    /// Errors: outside a run of mora, in an engine that another program made.
     ///
     /// Example: `let r = rand(); r >= 0.0 && r < 1.0` is `true`
     #[rhai_fn(name = "rand", return_raw, volatile)]
@@ -70,6 +74,8 @@ pub mod random {
 
     /// A random number of the standard normal distribution, from the run's seeded stream or from a generator.
     ///
+    /// Errors: outside a run of mora, in an engine that another program made.
+    ///
     /// Example: `let random = generator(7); type_of(random.rand_normal())` is `f64`
     #[rhai_fn(return_raw, volatile)]
     pub fn rand_normal(call: NativeCallContext) -> ScriptResult<f64> {
@@ -82,6 +88,8 @@ pub mod random {
     }
 
     /// The elements of an array in a random order, of the run's seeded stream or of a generator.
+    ///
+    /// Errors: without a generator, outside a run of mora, in an engine that another program made.
     ///
     /// Example: `let layers = generator(7).shuffled([3, 1, 2]); layers.sort(); layers` is `[1, 2, 3]`
     #[rhai_fn(return_raw, volatile)]

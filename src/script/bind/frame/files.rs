@@ -8,7 +8,10 @@ pub mod files {
 
     type Frame = crate::frame::Frame;
 
-    /// Writes a frame to a file in the output folder, as CSV with a header. Floats read back to the same bits.
+    /// Writes a frame to the file `path` in the output folder, as CSV with a header. Floats read back to the
+    /// same bits.
+    ///
+    /// Errors: a `path` that leaves the output folder, a file that cannot be written.
     ///
     /// Example: `frame(#{ delta: [0.1, ()] }).write_csv("deltas.csv");
     /// read_csv(output_folder() + "/deltas.csv").column("delta")` is `[0.1, ()]`
@@ -17,7 +20,9 @@ pub mod files {
         Ok(frame.write_csv(&Context::of(&call)?.output_path(path)?)?)
     }
 
-    /// Writes a frame to a Parquet file in the output folder.
+    /// Writes a frame to the Parquet file `path` in the output folder.
+    ///
+    /// Errors: a `path` that leaves the output folder, a file that cannot be written.
     ///
     /// Example: `frame(#{ layer: 0..3 }).write_parquet("layers.parquet");
     /// read_parquet(output_folder() + "/layers.parquet").height` is `3`
@@ -26,9 +31,9 @@ pub mod files {
         Ok(frame.write_parquet(&Context::of(&call)?.output_path(path)?)?)
     }
 
-    /// Writes a frame to a file in the output folder: `.csv` or `.parquet`.
+    /// Writes a frame to the file `path` in the output folder: `.csv` or `.parquet`.
     ///
-    /// Errors: a name that ends otherwise.
+    /// Errors: a `path` that ends otherwise or leaves the output folder, a file that cannot be written.
     ///
     /// Example: `frame(#{ layer: 0..3 }).save("layers.csv")`
     #[rhai_fn(name = "save", return_raw)]
@@ -36,10 +41,11 @@ pub mod files {
         Ok(frame.write(&Context::of(&call)?.output_path(path)?)?)
     }
 
-    /// Reads a CSV file with a header. A column is of integers, numbers or bools where all its values are, else
-    /// of strings; an empty field is `()`, and a quoted one always a string.
+    /// Reads the CSV file `path`, which has a header. A column is of integers, numbers or bools where all its
+    /// values are, else of strings; an empty field is `()`, and a quoted one always a string.
     ///
-    /// Errors: a row of another number of fields than the header.
+    /// Errors: a file that is not there, may not be read or is no UTF-8 text; a row of another number of
+    /// fields than the header, two columns of one name, a quoted field that is not closed.
     ///
     /// Example: `write_text("scores.csv", "model,score\nbase,0.5\nPT2,\n");
     /// read_csv(output_folder() + "/scores.csv")[1]` is `#{"model": "PT2", "score": ()}`
@@ -48,7 +54,10 @@ pub mod files {
         Ok(crate::frame::Frame::read_csv(Context::of(&call)?.input_path(path)?)?)
     }
 
-    /// Reads a Parquet file.
+    /// Reads the Parquet file `path`.
+    ///
+    /// Errors: a file that is not there or may not be read, one that is damaged or of another kind, a column
+    /// of lists, structures or dates.
     ///
     /// Example: `frame(#{ model: ["base", "PT2"] }).save("models.parquet");
     /// read_parquet(output_folder() + "/models.parquet").column("model")` is `["base", "PT2"]`
@@ -57,9 +66,9 @@ pub mod files {
         Ok(crate::frame::Frame::read_parquet(Context::of(&call)?.input_path(path)?)?)
     }
 
-    /// Reads a frame from a `.csv` or a `.parquet` file.
+    /// Reads a frame from the `.csv` or `.parquet` file `path`.
     ///
-    /// Errors: a name that ends otherwise.
+    /// Errors: a `path` that ends otherwise, and those of `read_csv` and `read_parquet`.
     ///
     /// Example: `frame(#{ layer: 0..3 }).save("cells.csv");
     /// read_frame(output_folder() + "/cells.csv").column("layer")` is `[0, 1, 2]`

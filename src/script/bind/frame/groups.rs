@@ -34,8 +34,10 @@ pub mod groups {
         Ok(frame.group_by(&keys, &aggregates)?)
     }
 
-    /// One row for each distinct combination of values in the key columns (a name or an array of names), in the
-    /// order they first appear, with the mean of every other column of numbers under its own name.
+    /// One row for each distinct combination of values in the columns `keys` (a name or an array of names),
+    /// in the order they first appear, with the mean of every other column of numbers under its own name.
+    ///
+    /// Errors: a column that is missing.
     ///
     /// Example: `frame(["component", "delta"], [["L8_MLP", 1.0], ["L8_MLP", 2.0], ["L2H3",
     /// 0.5]]).mean_by("component").column("delta")` is `[1.5, 0.5]`
@@ -44,8 +46,10 @@ pub mod groups {
         Ok(frame.mean_by(&argument::<Names>("mean_by", "keys", &keys)?.0)?)
     }
 
-    /// The frame in parts, an array with one for each distinct combination of values in the key columns (a name
-    /// or an array of names).
+    /// The frame in parts, an array with one for each distinct combination of values in the columns `keys` (a
+    /// name or an array of names).
+    ///
+    /// Errors: a column that is missing, no columns.
     ///
     /// Example: `frame(["model", "delta"], [["base", 1.0], ["PT2", 2.0], ["base",
     /// 3.0]]).split_by("model").map(|part| part.height)` is `[2, 1]`
@@ -61,6 +65,9 @@ pub mod groups {
     /// Options: `how` ("inner" | "left" | "outer" | "anti", "inner"): "inner" gives rows that match, "left"
     /// also this frame's others, "outer" also those of both, "anti" this frame's others alone; `suffix`
     /// (string, "_right"): ends the names of `other` that both have.
+    ///
+    /// Errors: a column that one of the frames lacks or has of another kind, no columns, names that are taken
+    /// in spite of the `suffix`.
     ///
     /// Example: `let a = frame(["layer", "base"], [[0, 1.5], [1, 0.5]]); let b = frame(["layer", "PT2"], [[1,
     /// 0.7]]); a.join(b, "layer", #{ how: "left" }).column("PT2")` is `[(), 0.7]`
@@ -88,6 +95,9 @@ pub mod groups {
     /// required): the column whose values become names; `values` (string, required): the column of numbers;
     /// `stat` (string, "mean"): what is made of values that meet in one place, as in `group_by`.
     ///
+    /// Errors: a column that is missing, a value of `columns` that is the name of another column, a statistic
+    /// of numbers of a column that holds none.
+    ///
     /// Example: `frame(["layer", "model", "delta"], [[0, "base", 1.5], [0, "PT2", 2.5], [1, "base",
     /// 0.5]]).pivot(#{ index: "layer", columns: "model", values: "delta" }).column("PT2")` is `[2.5, ()]`
     #[rhai_fn(return_raw)]
@@ -107,6 +117,9 @@ pub mod groups {
     /// Options: `index` (string | array, required): the columns that stay; `values` (string | array, all
     /// others): the columns that become rows; `names_to` (string, "name"): the new column of their names;
     /// `values_to` (string, "value"): that of their values.
+    ///
+    /// Errors: a column that is missing, no column of values, columns of values of different kinds, a new
+    /// name that a column has.
     ///
     /// Example: `frame(["layer", "base", "PT2"], [[0, 1.5, 2.5]]).unpivot(#{ index: "layer",
     /// names_to: "model" }).column("model")` is `["base", "PT2"]`

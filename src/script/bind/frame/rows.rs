@@ -11,7 +11,9 @@ pub mod rows {
 
     type Frame = crate::frame::Frame;
 
-    /// These columns, in this order: a name or an array of names.
+    /// The columns `names`, in this order: a name or an array of names.
+    ///
+    /// Errors: a column that is missing, one that comes twice.
     ///
     /// Example: `frame(#{ a: 0..2, b: 0..2, c: 0..2 }).select(["c", "a"]).names` is `["c", "a"]`
     #[rhai_fn(return_raw)]
@@ -19,7 +21,9 @@ pub mod rows {
         Ok(frame.select(&argument::<Names>("select", "names", &names)?.0)?)
     }
 
-    /// All columns but these: a name or an array of names.
+    /// All columns but `names`: a name or an array of names.
+    ///
+    /// Errors: a column that is missing.
     ///
     /// Example: `frame(#{ a: 0..2, b: 0..2, c: 0..2 }).drop("b").names` is `["a", "c"]`
     #[rhai_fn(return_raw)]
@@ -27,7 +31,9 @@ pub mod rows {
         Ok(frame.drop(&argument::<Names>("drop", "names", &names)?.0)?)
     }
 
-    /// Gives columns new names, a map of old to new.
+    /// Gives columns new `names`, a map of old to new.
+    ///
+    /// Errors: a column that is missing, a name that another column has.
     ///
     /// Example: `frame(#{ a: 0..2, b: 0..2 }).rename(#{ a: "layer" }).names` is `["layer", "b"]`
     #[rhai_fn(return_raw)]
@@ -39,10 +45,11 @@ pub mod rows {
         Ok(frame.rename(&pairs)?)
     }
 
-    /// Puts a column in the place of the one of its name, or after the last one. The values are an array, a
-    /// range, a tensor of one axis, a single value for every row, or a function of a row.
+    /// Puts a column `name` in the place of the one of its name, or after the last one. The `values` are an
+    /// array, a range, a tensor of one axis, a single value for every row, or a function of a row.
     ///
-    /// Errors: another number of values than of rows.
+    /// Errors: another number of values than of rows, values of different kinds, a tensor of several axes,
+    /// what the function fails with.
     ///
     /// Example: `frame(#{ delta: [0.5, -1.5] }).with_column("size", |row| abs(row.delta)).column("size")`
     /// is `[0.5, 1.5]`
@@ -68,7 +75,10 @@ pub mod rows {
         callbacks.settle(made)
     }
 
-    /// The rows for which a function of the row is true, or the place in an array of bools is.
+    /// The rows that `keep` is true of: a function of the row, or an array of a bool for each row.
+    ///
+    /// Errors: another number of bools than of rows; a function that gives something but true or false, and
+    /// what it fails with.
     ///
     /// Example: `frame(#{ layer: 0..26 }).filter(|row| row.layer > 20).height` is `5`
     #[rhai_fn(return_raw)]
@@ -85,11 +95,13 @@ pub mod rows {
         callbacks.settle(kept)
     }
 
-    /// The rows in ascending order of a column, where it is equal in that of the next, and so on: a name or an
-    /// array of names. Equal rows keep their order; `()` and NaN come last.
+    /// The rows in ascending order of a column `by`, where it is equal in that of the next, and so on: a name
+    /// or an array of names. Equal rows keep their order; `()` and NaN come last.
     ///
     /// Options: `descending` (bool | array, false): the largest first, one bool for all columns or an array of
     /// one for each.
+    ///
+    /// Errors: a column that is missing, another number of bools than of columns.
     ///
     /// Example: `frame(#{ delta: [0.5, -1.0, 2.0] }).sort("delta", #{ descending: true }).column("delta")`
     /// is `[2.0, 0.5, -1.0]`
@@ -121,8 +133,10 @@ pub mod rows {
         sort_with(frame, by, Map::new())
     }
 
-    /// The `count` rows with the largest numbers in a column, whatever their sign, largest first; all where
+    /// The `count` rows with the largest numbers in `column`, whatever their sign, largest first; all where
     /// there are fewer.
+    ///
+    /// Errors: a column that is missing or holds no numbers, a count below 0.
     ///
     /// Example: `frame(["component", "delta"], [["L0H1", 0.1], ["L8_MLP", -1.5], ["L2H3", 0.4]]).top("delta",
     /// 2).column("component")` is `["L8_MLP", "L2H3"]`
@@ -133,6 +147,8 @@ pub mod rows {
 
     /// The first rows: `count` of them, or all where there are fewer.
     ///
+    /// Errors: a count below 0.
+    ///
     /// Example: `frame(#{ layer: 0..26 }).head(2).column("layer")` is `[0, 1]`
     #[rhai_fn(return_raw)]
     pub fn head(frame: Frame, count: i64) -> ScriptResult<Frame> {
@@ -140,6 +156,8 @@ pub mod rows {
     }
 
     /// The last rows: `count` of them, or all where there are fewer.
+    ///
+    /// Errors: a count below 0.
     ///
     /// Example: `frame(#{ layer: 0..26 }).tail(2).column("layer")` is `[24, 25]`
     #[rhai_fn(return_raw)]
@@ -149,6 +167,8 @@ pub mod rows {
 
     /// `count` rows from row `start` on, as far as there are any.
     ///
+    /// Errors: a start or count below 0.
+    ///
     /// Example: `frame(#{ layer: 0..26 }).slice(10, 3).column("layer")` is `[10, 11, 12]`
     #[rhai_fn(return_raw)]
     pub fn slice(frame: Frame, start: i64, count: i64) -> ScriptResult<Frame> {
@@ -156,8 +176,10 @@ pub mod rows {
         Ok(frame.slice(start, argument("slice", "count", &count.into())?))
     }
 
-    /// The first row of every distinct combination of values, in all columns or in those named (a name or an
-    /// array).
+    /// The first row of every distinct combination of values, in all columns or in those of `names` (a name
+    /// or an array).
+    ///
+    /// Errors: a column that is missing.
     ///
     /// Example: `frame(["model", "layer"], [["base", 0], ["base", 1], ["PT2",
     /// 0]]).unique("model").column("layer")` is `[0, 0]`

@@ -77,7 +77,7 @@ pub mod values {
         array(frame.names().into_iter().map(str::to_owned))
     }
 
-    /// A column as an array.
+    /// The column of a name as an array of its values, `()` where there is none.
     ///
     /// Errors: no such column.
     ///
@@ -102,7 +102,7 @@ pub mod values {
         Ok(cells::row(frame.row(place)?))
     }
 
-    /// A column as an array, as `frame["delta"]` gives it.
+    /// The column `name` as an array, as `frame["delta"]` gives it.
     ///
     /// Errors: no such column.
     ///
@@ -112,9 +112,9 @@ pub mod values {
         Ok(cells::cells(&frame.column(name)?))
     }
 
-    /// A column of numbers as a tensor of one axis, in f64; `()` becomes NaN.
+    /// The column `name`, of numbers, as a tensor [row] in f64; `()` becomes NaN.
     ///
-    /// Errors: a column of something else.
+    /// Errors: a column that is missing or holds no numbers.
     ///
     /// Example: `frame(["layer", "delta"], [[0, 1.5], [1, -0.5]]).to_tensor("delta").abs().sum().item()`
     /// is `2.0`
@@ -128,6 +128,8 @@ pub mod values {
 
     /// All rows, each a map of its values: `for row in frame.rows() { … }`.
     ///
+    /// Errors: none for a frame that was made.
+    ///
     /// Example: `frame(["layer", "delta"], [[0, 1.5], [1, -0.5]]).rows().len()` is `2`
     #[rhai_fn(return_raw)]
     pub fn rows(frame: Frame) -> ScriptResult<Array> {
@@ -136,6 +138,8 @@ pub mod values {
 
     /// One row for each column: `column`, `kind`, `count`, `nulls`, and for numbers `mean`, `std`, `min`,
     /// `median` and `max`.
+    ///
+    /// Errors: none for a frame that was made.
     ///
     /// Example: `frame(#{ delta: [1.0, 2.0, ()] }).describe()[0].mean` is `1.5`
     #[rhai_fn(return_raw)]
@@ -147,6 +151,8 @@ pub mod values {
     ///
     /// Options: `rows` (integer, 20): how many are shown before the middle is cut; `width` (integer, 100): the
     /// most characters in a line.
+    ///
+    /// Errors: a number of rows or characters below 0.
     ///
     /// Example: `frame(#{ layer: 0..26 }).text(#{ rows: 4 }).split("\n").len()` is `8`
     #[rhai_fn(name = "text", return_raw)]

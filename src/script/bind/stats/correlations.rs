@@ -17,8 +17,8 @@ pub mod correlations {
     use crate::script::bind::stats::convert;
     use crate::stats::{self, Correlation};
 
-    /// Pearson's correlation of two arrays, with its test against zero: `statistic` and `estimate` are r, p
-    /// from Student's t distribution, the interval through Fisher's z.
+    /// Pearson's correlation of two arrays, `a` and `b`, with its test against zero: `statistic` and
+    /// `estimate` are r, p from Student's t distribution, the interval through Fisher's z.
     ///
     /// Options: `alternative` ("two-sided" | "less" | "greater", "two-sided"); `confidence` (number, 0.95): of
     /// the interval.
@@ -40,9 +40,9 @@ pub mod correlations {
         pearson(a, b, Map::new())
     }
 
-    /// Spearman's rank correlation of two arrays, with its test against zero: `statistic` and `estimate` are ρ,
-    /// p from Student's t distribution (exact where the ranks agree altogether), the interval through Fisher's
-    /// z with the variance of Bonett and Wright (2000).
+    /// Spearman's rank correlation of two arrays, `a` and `b`, with its test against zero: `statistic` and
+    /// `estimate` are ρ, p from Student's t distribution (exact where the ranks agree altogether), the
+    /// interval through Fisher's z with the variance of Bonett and Wright (2000).
     ///
     /// Options: `alternative` ("two-sided" | "less" | "greater", "two-sided"); `confidence` (number, 0.95): of
     /// the interval.
@@ -64,8 +64,9 @@ pub mod correlations {
         spearman(a, b, Map::new())
     }
 
-    /// Kendall's rank correlation τ_b of two arrays, with its test against zero: `statistic` and `estimate` are
-    /// τ, the interval through Fisher's z with the variance of Fieller, Hartley and Pearson (1957).
+    /// Kendall's rank correlation τ_b of two arrays, `a` and `b`, with its test against zero: `statistic` and
+    /// `estimate` are τ, the interval through Fisher's z with the variance of Fieller, Hartley and Pearson
+    /// (1957).
     ///
     /// Options: `method` ("auto" | "exact" | "asymptotic", "auto"): "auto" is exact for up to 33 pairs without
     /// equal values, else the normal approximation, corrected for ties; `alternative` ("two-sided" | "less" |
@@ -126,7 +127,7 @@ pub mod correlations {
         correlation_difference_test(r_a, n_a, r_b, n_b, Map::new())
     }
 
-    /// Cosine of the angle between two vectors, from −1 to 1: arrays, or tensors of one axis.
+    /// Cosine of the angle between two vectors, `a` and `b`, from −1 to 1: arrays, or tensors of one axis.
     ///
     /// Errors: unequal lengths, NaN, a vector of zeros.
     ///
@@ -138,7 +139,7 @@ pub mod correlations {
         Ok(stats::cosine_similarity(&a, &b).within(|| "cosine_similarity")?)
     }
 
-    /// Euclidean distance of two vectors, in their unit: arrays, or tensors of one axis.
+    /// Euclidean distance of two vectors, `a` and `b`, in their unit: arrays, or tensors of one axis.
     ///
     /// Errors: unequal lengths, NaN.
     ///
@@ -150,9 +151,9 @@ pub mod correlations {
         Ok(stats::euclidean_distance(&a, &b).within(|| "euclidean_distance")?)
     }
 
-    /// Centred kernel alignment of two representations of the same observations, with linear kernels, from 0 to
-    /// 1 (Kornblith et al., 2019): ‖YᵀX‖² / (‖XᵀX‖ ‖YᵀY‖) of centred columns. Rotating, scaling or moving one
-    /// does not change it.
+    /// Centred kernel alignment of two representations, `x` and `y`, of the same observations, with linear
+    /// kernels, from 0 to 1 (Kornblith et al., 2019): ‖YᵀX‖² / (‖XᵀX‖ ‖YᵀY‖) of centred columns. Rotating,
+    /// scaling or moving one does not change it.
     ///
     /// Each is a tensor [observation, feature] or an array of rows; they may differ in width. With more
     /// features than observations the alignment of unrelated representations is well above 0.

@@ -52,7 +52,8 @@ pub mod counts {
         chi_square_test(table, Map::new())
     }
 
-    /// Do counts have their expected values? Pearson's χ² test of fit. Estimate: Cohen's w = √(χ² / n).
+    /// Do counts, the array `observed`, have their expected values? Pearson's χ² test of fit. Estimate:
+    /// Cohen's w = √(χ² / n).
     ///
     /// Options: `expected` (array, all equal): the expected counts, of the same sum.
     ///

@@ -63,8 +63,8 @@ pub mod effects {
         cohens_d(a, b, Map::new())
     }
 
-    /// Hedges' g of two independent samples: Cohen's d without its bias in small samples, by the exact factor
-    /// of Hedges (1981). A map as of `cohens_d`.
+    /// Hedges' g of two independent samples, `a` and `b`: Cohen's d without its bias in small samples, by the
+    /// exact factor of Hedges (1981). A map as of `cohens_d`.
     ///
     /// Options: `alternative` ("two-sided" | "less" | "greater", "two-sided"): on which side the interval is
     /// open; `confidence` (number, 0.95): of the interval.

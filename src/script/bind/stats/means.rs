@@ -66,8 +66,8 @@ pub mod means {
         describe_sample(values, Map::new())
     }
 
-    /// The value below which a share of a sample lies, from 0 to 1, linear between neighbours (type 7 of
-    /// Hyndman and Fan, 1996; numpy's default).
+    /// The value below which a share `fraction` of the sample `values` lies, from 0 to 1, linear between
+    /// neighbours (type 7 of Hyndman and Fan, 1996; numpy's default).
     ///
     /// Errors: an empty sample, NaN, a fraction outside 0 to 1.
     ///

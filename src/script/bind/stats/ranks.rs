@@ -34,8 +34,8 @@ pub mod ranks {
     use crate::script::bind::stats::convert;
     use crate::stats;
 
-    /// Do values of one independent sample tend to be greater or less than those of another? Mann–Whitney U
-    /// test, as scipy's `mannwhitneyu`.
+    /// Do values of one independent sample, `a`, tend to be greater or less than those of another, `b`?
+    /// Mann–Whitney U test, as scipy's `mannwhitneyu`.
     ///
     /// Statistic: U of a, the number of pairs in which a is the greater, an equal pair counting ½. Estimate:
     /// rank-biserial correlation 2 U / (m n) − 1, which is Cliff's delta (`cliffs_delta` gives its interval).

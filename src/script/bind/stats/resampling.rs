@@ -179,8 +179,8 @@ pub mod resampling {
         bootstrap_difference(call, a, b, Map::new())
     }
 
-    /// A bootstrap interval of a statistic of pairs, which are drawn together: a map as of
-    /// `bootstrap_interval`.
+    /// A bootstrap interval of a statistic of pairs, of the arrays `a` and `b`, which are drawn together: a
+    /// map as of `bootstrap_interval`.
     ///
     /// Options: `statistic` ("pearson" | "spearman" | "kendall" | function, "pearson"): of the pairs; a
     /// function gets two arrays and returns a number; `method` ("bca" | "percentile", "bca"): see

@@ -145,6 +145,8 @@ mod sweeps {
     /// metric changed its sign). With `receivers`, `sender` and `receiver` stand in the place of the first four
     /// columns. A sweep of both ways has a column `direction`: "source_to_target", "target_to_source".
     ///
+    /// Errors: none for a sweep that was run.
+    ///
     /// Example: `let model = load_model("mora/tiny-ipd"); let sweep = model.patch_sweep(["Choose: "],
     /// #{ source: "zero", metric: answer_diff("action1", "action2"), components: ["L8_MLP", "L2H3"] });
     /// sweep.frame.column("component")` is `["L8_MLP", "L2H3"]`
@@ -153,10 +155,12 @@ mod sweeps {
         Ok(sweep.frame()?)
     }
 
-    /// Means over what is not named, for each value of these columns (a name or an array): `baseline`,
+    /// Means over what is not named, for each value of the columns `keys` (a name or an array): `baseline`,
     /// `source_value`, `patched`, `delta`, `flipped` (the fraction that is), and `normalised`: the mean delta
     /// over the mean of source_value − baseline, not a mean of ratios, which prompts without a difference to
     /// speak of would rule. A sweep of both ways keeps `direction` apart.
+    ///
+    /// Errors: a column that is missing, one of those that the means are of.
     ///
     /// Example: `let model = load_model("mora/tiny-ipd"); let sweep = model.patch_sweep(["Choose: ",
     /// "Answer: "], #{ source: "zero", metric: answer_diff("action1", "action2"), components: "mlp",
@@ -192,8 +196,8 @@ mod sweeps {
         format!("sweep of {cells} cells on {prompts} prompts")
     }
 
-    /// Looks for a circuit: components that join one at a time, each the one that moves the mean metric
-    /// furthest towards the other sign.
+    /// Looks for a circuit on `prompts`: components that join one at a time, each the one that moves the mean
+    /// metric furthest towards the other sign.
     ///
     /// Gives a frame with a row for each step and prompt: `direction`, `step` (0: none yet), `component`,
     /// `layer`, `kind`, `head`, `prompt` and its fields, `baseline`, `source_value`, `metric`, `delta` (from

@@ -11,9 +11,10 @@ pub mod files {
 
     type Tensor = NamedTensor;
 
-    /// Writes the tensor into the run's folder as `.safetensors` (with axis names) or `.npy` (NumPy).
+    /// Writes the tensor, in its shape, to the file `name` in the output folder as `.safetensors` (with axis
+    /// names) or `.npy` (NumPy).
     ///
-    /// Errors: a name that ends otherwise.
+    /// Errors: a `name` that ends otherwise or leaves the output folder, a file that cannot be written.
     ///
     /// Example: `tensor([1.0, 2.0]).save("direction.npy"); load_tensor(output_folder() + "/direction.npy")`
     /// is `tensor [2] f32 [1, 2]`
@@ -23,7 +24,11 @@ pub mod files {
         Ok(tensor::save(&tensor, &path)?)
     }
 
-    /// Writes a map of tensors into the run's folder as one `.safetensors` file.
+    /// Writes a map of `tensors` to one `.safetensors` file, `name`, in the output folder, each in its shape
+    /// and with the names of its axes.
+    ///
+    /// Errors: a value that is no tensor, a `name` that ends otherwise or leaves the output folder, a file
+    /// that cannot be written.
     ///
     /// Example: `save_tensors(#{ mean: zeros([4]), std: ones([4]) }, "moments.safetensors");
     /// load_tensors(output_folder() + "/moments.safetensors").keys()` is `["mean", "std"]`
@@ -37,9 +42,11 @@ pub mod files {
         Ok(tensor::save_all(&tensors, &path)?)
     }
 
-    /// Reads the tensor of an `.npy` file, or the only one of a `.safetensors` file.
+    /// Reads the tensor of the `.npy` file `path`, or the only one of a `.safetensors` file, in the shape
+    /// that it was saved in.
     ///
-    /// Errors: a `.safetensors` file with several tensors (`load_tensors` reads it).
+    /// Errors: a file that is not there, may not be read or is damaged, a `path` that ends otherwise, a
+    /// `.safetensors` file with several tensors (`load_tensors` reads it).
     ///
     /// Example: `eye(2).save("eye.safetensors"); load_tensor(output_folder() + "/eye.safetensors").shape`
     /// is `[2, 2]`
@@ -49,7 +56,10 @@ pub mod files {
         Ok(tensor::load(context.input_path(path)?, context.device())?)
     }
 
-    /// Reads all tensors of a `.safetensors` file: a map of name to tensor.
+    /// Reads all tensors of the `.safetensors` file `path`: a map of name to tensor, each in the shape that
+    /// it was saved in.
+    ///
+    /// Errors: a file that is not there, may not be read or is damaged, a `path` that ends otherwise.
     ///
     /// Example: `save_tensors(#{ steer: ones([4]) }, "vectors.safetensors");
     /// load_tensors(output_folder() + "/vectors.safetensors").steer` is `tensor [4] f32 [1, 1, 1, 1]`

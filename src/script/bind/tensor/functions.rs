@@ -12,7 +12,9 @@ pub mod functions {
 
     type Tensor = NamedTensor;
 
-    /// The absolute value of each element.
+    /// The absolute value of each element. The shape stays; whole numbers stay whole, as `i64`.
+    ///
+    /// Errors: a whole number whose absolute value 64 bits do not hold.
     ///
     /// Example: `tensor([-1.5, 2.0]).abs()` is `tensor [2] f32 [1.5, 2]`
     #[rhai_fn(return_raw)]
@@ -20,7 +22,9 @@ pub mod functions {
         Ok(tensor.unary(Unary::Abs)?)
     }
 
-    /// e to the power of each element.
+    /// e to the power of each element. The shape stays; whole numbers become `f32`.
+    ///
+    /// Errors: on a device other than the CPU, no memory for the result.
     ///
     /// Example: `tensor([0.0, 1.0]).exp()` is `tensor [2] f32 [1, 2.7183]`
     #[rhai_fn(return_raw)]
@@ -28,7 +32,10 @@ pub mod functions {
         Ok(tensor.unary(Unary::Exp)?)
     }
 
-    /// The natural logarithm of each element: −∞ of 0, NaN of what is negative.
+    /// The natural logarithm of each element: −∞ of 0, NaN of what is negative. The shape stays; whole
+    /// numbers become `f32`.
+    ///
+    /// Errors: on a device other than the CPU, no memory for the result.
     ///
     /// Example: `tensor([1.0, 2.0]).ln()` is `tensor [2] f32 [0, 0.69315]`
     #[rhai_fn(return_raw)]
@@ -36,7 +43,9 @@ pub mod functions {
         Ok(tensor.unary(Unary::Log)?)
     }
 
-    /// The square root of each element; NaN of what is negative.
+    /// The square root of each element; NaN of what is negative. The shape stays; whole numbers become `f32`.
+    ///
+    /// Errors: on a device other than the CPU, no memory for the result.
     ///
     /// Example: `tensor([4.0, 2.0]).sqrt()` is `tensor [2] f32 [2, 1.4142]`
     #[rhai_fn(return_raw)]
@@ -44,7 +53,9 @@ pub mod functions {
         Ok(tensor.unary(Unary::Sqrt)?)
     }
 
-    /// The square of each element.
+    /// The square of each element. The shape stays; whole numbers stay whole, as `i64`.
+    ///
+    /// Errors: a whole number whose square 64 bits do not hold.
     ///
     /// Example: `tensor([1, -2, 3]).square().mean()` is `tensor [] f32 4.6667`
     #[rhai_fn(return_raw)]
@@ -52,7 +63,9 @@ pub mod functions {
         Ok(tensor.unary(Unary::Square)?)
     }
 
-    /// The hyperbolic tangent of each element, from −1 to 1.
+    /// The hyperbolic tangent of each element, from −1 to 1. The shape stays; whole numbers become `f32`.
+    ///
+    /// Errors: on a device other than the CPU, no memory for the result.
     ///
     /// Example: `tensor([0.0, 1.0]).tanh()` is `tensor [2] f32 [0, 0.76159]`
     #[rhai_fn(return_raw)]
@@ -60,7 +73,10 @@ pub mod functions {
         Ok(tensor.unary(Unary::Tanh)?)
     }
 
-    /// 1 / (1 + e⁻ˣ) of each element: a probability from log odds.
+    /// 1 / (1 + e⁻ˣ) of each element: a probability from log odds. The shape stays; whole numbers become
+    /// `f32`.
+    ///
+    /// Errors: on a device other than the CPU, no memory for the result.
     ///
     /// Example: `tensor([0.0, 2.0]).sigmoid()` is `tensor [2] f32 [0.5, 0.8808]`
     #[rhai_fn(return_raw)]
@@ -68,7 +84,9 @@ pub mod functions {
         Ok(tensor.unary(Unary::Sigmoid)?)
     }
 
-    /// Each element, 0 where it is negative.
+    /// Each element, 0 where it is negative. The shape stays; whole numbers become `f32`.
+    ///
+    /// Errors: on a device other than the CPU, no memory for the result.
     ///
     /// Example: `tensor([-1.0, 2.0]).relu()` is `tensor [2] f32 [0, 2]`
     #[rhai_fn(return_raw)]
@@ -76,7 +94,10 @@ pub mod functions {
         Ok(tensor.unary(Unary::Relu)?)
     }
 
-    /// x · Φ(x) of each element, exactly (not by its tanh approximation).
+    /// x · Φ(x) of each element, exactly (not by its tanh approximation). The shape stays; whole numbers
+    /// become `f32`.
+    ///
+    /// Errors: on a device other than the CPU, no memory for the result.
     ///
     /// Example: `tensor([-1.0, 0.0, 1.0]).gelu()` is `tensor [3] f32 [-0.15866, 0, 0.84134]`
     #[rhai_fn(return_raw)]
@@ -84,7 +105,9 @@ pub mod functions {
         Ok(tensor.unary(Unary::Gelu)?)
     }
 
-    /// The sine of each element, in radians.
+    /// The sine of each element, in radians. The shape stays; whole numbers become `f32`.
+    ///
+    /// Errors: on a device other than the CPU, no memory for the result.
     ///
     /// Example: `tensor([0.0, 1.0]).sin()` is `tensor [2] f32 [0, 0.84147]`
     #[rhai_fn(return_raw)]
@@ -92,7 +115,9 @@ pub mod functions {
         Ok(tensor.unary(Unary::Sin)?)
     }
 
-    /// The cosine of each element, in radians.
+    /// The cosine of each element, in radians. The shape stays; whole numbers become `f32`.
+    ///
+    /// Errors: on a device other than the CPU, no memory for the result.
     ///
     /// Example: `tensor([0.0, 1.0]).cos()` is `tensor [2] f32 [1, 0.5403]`
     #[rhai_fn(return_raw)]
@@ -100,7 +125,9 @@ pub mod functions {
         Ok(tensor.unary(Unary::Cos)?)
     }
 
-    /// The greatest integer not above each element.
+    /// The greatest integer not above each element. The shape stays; whole numbers stay whole, as `i64`.
+    ///
+    /// Errors: on a device other than the CPU, no memory for the result.
     ///
     /// Example: `tensor([1.5, -1.5]).floor()` is `tensor [2] f32 [1, -2]`
     #[rhai_fn(return_raw)]
@@ -108,7 +135,9 @@ pub mod functions {
         Ok(tensor.unary(Unary::Floor)?)
     }
 
-    /// The smallest integer not below each element.
+    /// The smallest integer not below each element. The shape stays; whole numbers stay whole, as `i64`.
+    ///
+    /// Errors: on a device other than the CPU, no memory for the result.
     ///
     /// Example: `tensor([1.5, -1.5]).ceil()` is `tensor [2] f32 [2, -1]`
     #[rhai_fn(return_raw)]
@@ -116,7 +145,10 @@ pub mod functions {
         Ok(tensor.unary(Unary::Ceil)?)
     }
 
-    /// The integer nearest to each element; halves go away from 0.
+    /// The integer nearest to each element; halves go away from 0. The shape stays; whole numbers stay whole,
+    /// as `i64`.
+    ///
+    /// Errors: on a device other than the CPU, no memory for the result.
     ///
     /// Example: `tensor([1.4, 2.5, -2.5]).round()` is `tensor [3] f32 [1, 3, -3]`
     #[rhai_fn(return_raw)]
@@ -124,7 +156,9 @@ pub mod functions {
         Ok(tensor.unary(Unary::Round)?)
     }
 
-    /// −1, 0 or 1, after the sign of each element.
+    /// −1, 0 or 1, after the sign of each element. The shape stays; whole numbers stay whole, as `i64`.
+    ///
+    /// Errors: on a device other than the CPU, no memory for the result.
     ///
     /// Example: `tensor([-0.5, 0.0, 3.0]).sign()` is `tensor [3] f32 [-1, 0, 1]`
     #[rhai_fn(return_raw)]
@@ -132,7 +166,9 @@ pub mod functions {
         Ok(tensor.unary(Unary::Sign)?)
     }
 
-    /// 1 / x of each element.
+    /// 1 / x of each element. The shape stays; whole numbers become `f32`.
+    ///
+    /// Errors: on a device other than the CPU, no memory for the result.
     ///
     /// Example: `tensor([4.0, -0.5]).reciprocal()` is `tensor [2] f32 [0.25, -2]`
     #[rhai_fn(return_raw)]
@@ -140,7 +176,10 @@ pub mod functions {
         Ok(tensor.unary(Unary::Reciprocal)?)
     }
 
-    /// The greater of the elements of two tensors, or of a tensor and a number; shapes broadcast.
+    /// The greater of each element and that of `other`, a tensor or a number; shapes broadcast.
+    ///
+    /// Errors: shapes that do not broadcast, tensors on different devices, an `other` that is neither tensor
+    /// nor number.
     ///
     /// Example: `tensor([1, 5]).maximum(tensor([3, 4]))` is `tensor [2] i64 [3, 5]`
     #[rhai_fn(return_raw)]
@@ -149,7 +188,10 @@ pub mod functions {
         Ok(tensor.binary(Binary::Maximum, &other)?)
     }
 
-    /// The smaller of the elements of two tensors, or of a tensor and a number; shapes broadcast.
+    /// The smaller of each element and that of `other`, a tensor or a number; shapes broadcast.
+    ///
+    /// Errors: shapes that do not broadcast, tensors on different devices, an `other` that is neither tensor
+    /// nor number.
     ///
     /// Example: `tensor([0.2, 1.7]).minimum(1.0)` is `tensor [2] f32 [0.2, 1]`
     #[rhai_fn(return_raw)]
@@ -158,9 +200,9 @@ pub mod functions {
         Ok(tensor.binary(Binary::Minimum, &other)?)
     }
 
-    /// Each element, not below `low` nor above `high`.
+    /// Each element, not below `low` nor above `high`. The shape stays.
     ///
-    /// Errors: `low` above `high`.
+    /// Errors: `low` above `high`, a bound that is NaN.
     ///
     /// Example: `tensor([-3.0, 0.5, 9.0]).clamp(-1.0, 1.0)` is `tensor [3] f32 [-1, 0.5, 1]`
     #[rhai_fn(return_raw)]
@@ -168,8 +210,10 @@ pub mod functions {
         Ok(tensor.clamp(argument("clamp", "low", &low)?, argument("clamp", "high", &high)?)?)
     }
 
-    /// Elements of `yes` where the mask is not 0, of `no` elsewhere; each a tensor or a number, shapes
+    /// Elements of `yes` where the `mask` is not 0, of `no` elsewhere; each a tensor or a number, shapes
     /// broadcast.
+    ///
+    /// Errors: shapes that do not broadcast, something that is neither tensor nor number.
     ///
     /// Example: `let x = tensor([-1.0, 2.0]); where(x > 0, x, 0.0)` is `tensor [2] f32 [0, 2]`
     #[rhai_fn(name = "where", return_raw)]
@@ -181,10 +225,11 @@ pub mod functions {
     }
 
     /// The part of a tensor that an index names: an integer (negative from the end), a range, a tensor of
-    /// places, or an array with an index for each axis, where `()` is the whole axis and an array names places:
-    /// `t[0]`, `t[1..3]`, `t[[(), -1]]`, `t[[0, [2, 5]]]`. An integer takes its axis away.
+    /// places, or an array with an index for each axis, where `()` is the whole axis and an array names
+    /// places: `t[0]`, `t[1..3]`, `t[[(), -1]]`, `t[[0, [2, 5]]]`. An integer takes its axis away; a range or
+    /// places leave it with as many elements.
     ///
-    /// Errors: a place outside an axis.
+    /// Errors: a place outside an axis, more indices than axes.
     ///
     /// Example: `let t = tensor([[1, 2, 3], [4, 5, 6]]); t[[(), -1]]` is `tensor [2] i64 [3, 6]`
     #[rhai_fn(index_get, return_raw)]
@@ -214,10 +259,10 @@ pub mod functions {
         Ok(tensor.pick(&picks("index", &Dynamic::from(index))?)?)
     }
 
-    /// The part of one axis, which is named or numbered. The index is an integer, a range, an array or a tensor
-    /// of places, or `()` for the whole axis.
+    /// The part of one `axis`, which is named or numbered. The `index` is an integer, which takes the axis
+    /// away, a range, an array or a tensor of places, or `()` for the whole axis.
     ///
-    /// Errors: a place outside the axis.
+    /// Errors: an axis that the tensor does not have, a place outside it.
     ///
     /// Example: `let t = zeros([2, 8, 64]).named(["batch", "pos", "d_model"]); t.slice("pos", 1..3).shape`
     /// is `[2, 2, 64]`
@@ -227,10 +272,10 @@ pub mod functions {
         Ok(tensor.pick_axis(&axis, argument("slice", "index", &index)?)?)
     }
 
-    /// A copy in which the part that `index` names (see `[]`) holds `value`: a tensor that stretches to the
-    /// part, or a number.
+    /// A copy, of the same shape, in which the part that `index` names (see `[]`) holds `value`: a tensor
+    /// that stretches to the part, or a number.
     ///
-    /// Errors: a place outside an axis, a value that does not stretch to the part.
+    /// Errors: a place outside an axis, an array of places, a value that does not stretch to the part.
     ///
     /// Example: `tensor([[1, 2], [3, 4]]).replaced([(), -1], 0)` is `tensor [2, 2] i64 [[1, 0], [3, 0]]`
     #[rhai_fn(return_raw)]
@@ -242,7 +287,8 @@ pub mod functions {
     /// The matrix product: [.., m, k] · [.., k, n] → [.., m, n]; leading axes broadcast, a vector is a row on
     /// the left and a column on the right.
     ///
-    /// Errors: another number of columns on the left than of rows on the right.
+    /// Errors: another number of columns on the left than of rows on the right, leading axes that do not
+    /// broadcast, a tensor without axes.
     ///
     /// Example: `tensor([[1.0, 2.0], [3.0, 4.0]]).matmul(tensor([1.0, -1.0]))` is `tensor [2] f32 [-1, -1]`
     #[rhai_fn(return_raw)]
@@ -250,7 +296,10 @@ pub mod functions {
         Ok(crate::tensor::matmul(&left, &right)?)
     }
 
-    /// Two axes (by number or name) exchanged; without axes, the last two.
+    /// The axes `a` and `b` (by number or name) exchanged; without them, the last two: [.., m, n] → [.., n,
+    /// m].
+    ///
+    /// Errors: an axis that the tensor does not have.
     ///
     /// Example: `tensor([[1, 2, 3], [4, 5, 6]]).transpose()` is `tensor [3, 2] i64 [[1, 4], [2, 5], [3, 6]]`
     #[rhai_fn(return_raw)]
@@ -263,7 +312,9 @@ pub mod functions {
         Ok(tensor.transpose(&Axis::Number(-2), &Axis::Number(-1))?)
     }
 
-    /// The axes in another order: all of them, by number or name.
+    /// The tensor with its `axes` in another order: all of them, by number or name.
+    ///
+    /// Errors: an axis that the tensor does not have, one that is left out or comes twice.
     ///
     /// Example: `let t = zeros([2, 5, 8]).named(["batch", "pos", "head"]); t.permute(["head", "batch",
     /// "pos"]).shape` is `[8, 2, 5]`
@@ -273,7 +324,7 @@ pub mod functions {
         Ok(tensor.permute(&axes)?)
     }
 
-    /// The same numbers in another shape; one length may be −1 and is worked out. Names are lost.
+    /// The same numbers in another `shape`; one length may be −1 and is worked out. Names are lost.
     ///
     /// Errors: a shape of another number of elements.
     ///
@@ -284,7 +335,9 @@ pub mod functions {
         Ok(tensor.reshape(&shape)?)
     }
 
-    /// All numbers along one axis, the last axis fastest.
+    /// All numbers along one axis, [count], the last axis fastest.
+    ///
+    /// Errors: on a device other than the CPU, no memory for the result.
     ///
     /// Example: `tensor([[1, 2], [3, 4]]).flatten()` is `tensor [4] i64 [1, 2, 3, 4]`
     #[rhai_fn(return_raw)]
@@ -292,9 +345,9 @@ pub mod functions {
         Ok(tensor.flatten()?)
     }
 
-    /// Without an axis of length 1, by number or name; without an argument, without all of them.
+    /// Without the `axis`, of length 1, by number or name; without an argument, without all of them.
     ///
-    /// Errors: an axis of another length.
+    /// Errors: an axis of another length, or one that the tensor does not have.
     ///
     /// Example: `zeros([1, 3, 1]).squeeze(0).shape` is `[3, 1]`
     #[rhai_fn(return_raw)]
@@ -307,7 +360,9 @@ pub mod functions {
         Ok(tensor.squeeze_all()?)
     }
 
-    /// With a new axis of length 1 at a place; −1 is the last.
+    /// With a new axis of length 1 at a `place`; −1 is the last.
+    ///
+    /// Errors: a place that is none: with n axes, below −n − 1 or above n.
     ///
     /// Example: `tensor([1, 2, 3]).unsqueeze(-1).shape` is `[3, 1]`
     #[rhai_fn(return_raw)]
@@ -315,7 +370,7 @@ pub mod functions {
         Ok(tensor.unsqueeze(place)?)
     }
 
-    /// Stretched to a shape, an integer or an array of them: axes of length 1, and missing leading ones,
+    /// Stretched to a `shape`, an integer or an array of them: axes of length 1, and missing leading ones,
     /// repeat.
     ///
     /// Errors: a shape that the tensor does not stretch to.
@@ -327,8 +382,10 @@ pub mod functions {
         Ok(tensor.broadcast_to(&dims)?)
     }
 
-    /// Tensors joined along an axis they have, by number or name; without an axis, the first. The other axes
-    /// are equally long.
+    /// The `tensors` joined along an `axis` they have, by number or name; without an axis, the first. The
+    /// other axes are equally long.
+    ///
+    /// Errors: no tensors, an axis that they do not have, other axes of different lengths.
     ///
     /// Example: `cat([tensor([[1], [2]]), tensor([[3], [4]])], 1)` is `tensor [2, 2] i64 [[1, 3], [2, 4]]`
     #[rhai_fn(return_raw)]
@@ -342,9 +399,9 @@ pub mod functions {
         cat(tensors, 0_i64.into())
     }
 
-    /// Tensors of one shape joined along a new axis at a place; without a place, the first.
+    /// The `tensors`, of one shape, joined along a new axis at a `place`; without a place, the first.
     ///
-    /// Errors: shapes that differ.
+    /// Errors: no tensors, shapes that differ, a place beyond their axes.
     ///
     /// Example: `stack([tensor([1, 2]), tensor([3, 4])])` is `tensor [2, 2] i64 [[1, 2], [3, 4]]`
     #[rhai_fn(return_raw)]

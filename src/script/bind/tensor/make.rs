@@ -28,8 +28,8 @@ pub mod make {
     /// `()` is the whole axis.
     pub type Tensor = NamedTensor;
 
-    /// A tensor of a number or of nested arrays of numbers; `i64` where all are integers, `u8` (1 and 0) where
-    /// all are true or false, else `f32`.
+    /// A tensor of `values`, a number (shape []) or nested arrays of numbers, whose lengths are its shape;
+    /// `i64` where all are integers, `u8` (1 and 0) where all are true or false, else `f32`.
     ///
     /// Options: `dtype` ("f32" | "f64" | "f16" | "bf16" | "i64" | "u32" | "u8", what the numbers are): the
     /// number format; `names` (array, none): a name for each axis.
@@ -57,8 +57,10 @@ pub mod make {
         tensor(call, values, Map::new())
     }
 
-    /// A tensor of zeros. The shape is an integer or an array of them; the number format `f32` unless `dtype`
-    /// says otherwise.
+    /// A tensor of zeros. The `shape` is an integer or an array of them; the number format `f32` unless
+    /// `dtype` says otherwise.
+    ///
+    /// Errors: a shape with a length below 0 or of more numbers than memory holds, an unknown number format.
     ///
     /// Example: `zeros([2, 3])` is `tensor [2, 3] f32 [[0, 0, 0], [0, 0, 0]]`
     #[rhai_fn(return_raw)]
@@ -71,8 +73,10 @@ pub mod make {
         filled(&call, 0.0, &shape, "f32")
     }
 
-    /// A tensor of ones. The shape is an integer or an array of them; the number format `f32` unless `dtype`
-    /// says otherwise.
+    /// A tensor of ones. The `shape` is an integer or an array of them; the number format `f32` unless
+    /// `dtype` says otherwise.
+    ///
+    /// Errors: a shape with a length below 0 or of more numbers than memory holds, an unknown number format.
     ///
     /// Example: `ones(3, "i64")` is `tensor [3] i64 [1, 1, 1]`
     #[rhai_fn(return_raw)]
@@ -85,8 +89,11 @@ pub mod make {
         filled(&call, 1.0, &shape, "f32")
     }
 
-    /// A tensor with `value` everywhere. The shape is an integer or an array of them; the number format `f32`
-    /// unless `dtype` says otherwise.
+    /// A tensor with `value` everywhere. The `shape` is an integer or an array of them; the number format
+    /// `f32` unless `dtype` says otherwise.
+    ///
+    /// Errors: a shape with a length below 0 or of more numbers than memory holds, a value that is no number,
+    /// an unknown number format.
     ///
     /// Example: `full([2, 2], 0.5)` is `tensor [2, 2] f32 [[0.5, 0.5], [0.5, 0.5]]`
     #[rhai_fn(return_raw)]
@@ -104,9 +111,10 @@ pub mod make {
         full(call, shape, value, "f32")
     }
 
-    /// The integers from `start` (0) up to but not including `end`, `step` (1) apart; `i64`.
+    /// The integers from `start` (0) up to but not including `end`, `step` (1) apart: a tensor [count],
+    /// `i64`.
     ///
-    /// Errors: a step of 0.
+    /// Errors: a step of 0, more numbers than memory holds.
     ///
     /// Example: `arange(0, 10, 3)` is `tensor [4] i64 [0, 3, 6, 9]`
     #[rhai_fn(return_raw)]
@@ -124,7 +132,9 @@ pub mod make {
         arange(call, 0, end, 1)
     }
 
-    /// `count` numbers from `start` to `end`, both included, at equal distances; `f32`.
+    /// `count` numbers from `start` to `end`, both included, at equal distances: a tensor [count], `f32`.
+    ///
+    /// Errors: a count below 0 or above what memory holds, an end that is no number.
     ///
     /// Example: `linspace(0, 1, 5)` is `tensor [5] f32 [0, 0.25, 0.5, 0.75, 1]`
     #[rhai_fn(return_raw)]
@@ -141,14 +151,18 @@ pub mod make {
 
     /// The identity matrix, [size, size], `f32`.
     ///
+    /// Errors: a size below 0 or above what memory holds.
+    ///
     /// Example: `eye(2)` is `tensor [2, 2] f32 [[1, 0], [0, 1]]`
     #[rhai_fn(return_raw)]
     pub fn eye(call: NativeCallContext, size: Dynamic) -> ScriptResult<Tensor> {
         Ok(NamedTensor::eye(argument("eye", "size", &size)?, Context::of(&call)?.device())?)
     }
 
-    /// Numbers of the standard normal distribution from the run's seeded stream, `f32`. The shape is an integer
-    /// or an array of them.
+    /// Numbers of the standard normal distribution from the run's seeded stream, `f32`. The `shape` is an
+    /// integer or an array of them.
+    ///
+    /// Errors: a shape with a length below 0 or of more numbers than memory holds.
     ///
     /// Example: `randn([2, 64]).shape` is `[2, 64]`
     #[rhai_fn(return_raw, volatile)]
@@ -159,8 +173,10 @@ pub mod make {
         Ok(NamedTensor::random(&dims, context.device(), &mut random, |random| random.normal())?)
     }
 
-    /// Numbers in [0, 1) from the run's seeded stream, `f32`. The shape is an integer or an array of them;
+    /// Numbers in [0, 1) from the run's seeded stream, `f32`. The `shape` is an integer or an array of them;
     /// without one, one number.
+    ///
+    /// Errors: a shape with a length below 0 or of more numbers than memory holds.
     ///
     /// Example: `let r = rand([100]); (r >= 0).all() && (r < 1).all()` is `true`
     #[rhai_fn(name = "rand", return_raw, volatile)]
@@ -232,7 +248,7 @@ pub mod make {
         array(tensor.names().unwrap_or_default().iter().cloned())
     }
 
-    /// The same numbers with a name for each axis, "" for none.
+    /// The same numbers, in the same shape, with `names`, one for each axis, "" for none.
     ///
     /// Errors: another number of names than of axes, a name that comes twice.
     ///
@@ -243,8 +259,10 @@ pub mod make {
         Ok(NamedTensor::named(tensor.into_tensor(), &names)?)
     }
 
-    /// In another number format: "f32", "f64", "f16", "bf16", "i64", "u32", "u8". Fractions are cut off on the
-    /// way to integers.
+    /// In another number format, `dtype`, and the same shape: "f32", "f64", "f16", "bf16", "i64", "u32",
+    /// "u8". Fractions are cut off on the way to integers.
+    ///
+    /// Errors: an unknown number format.
     ///
     /// Example: `tensor([1.9, -1.9]).to_dtype("i64")` is `tensor [2] i64 [1, -1]`
     #[rhai_fn(return_raw)]
@@ -253,6 +271,8 @@ pub mod make {
     }
 
     /// The numbers as nested arrays; a tensor without axes gives its number.
+    ///
+    /// Errors: none on a CPU; on another device, numbers that cannot be copied from it.
     ///
     /// Example: `tensor([[1, 2], [3, 4]]).to_array()[1]` is `[3, 4]`
     #[rhai_fn(return_raw)]
@@ -276,8 +296,10 @@ pub mod make {
         tensor.summary()
     }
 
-    /// True where shapes are equal and no element differs by more than `tolerance`; NaN is close to nothing.
-    /// The other is a tensor, a number or nested arrays of numbers.
+    /// True where no element differs from that of `other` by more than `tolerance`; NaN is close to nothing.
+    /// `other` is of the same shape: a tensor, a number or nested arrays of numbers.
+    ///
+    /// Errors: another shape, something that holds no numbers.
     ///
     /// Example: `tensor([0.1, 0.2]).close_to([0.1, 0.2001], 0.001)` is `true`
     #[rhai_fn(return_raw)]
@@ -302,6 +324,8 @@ pub mod make {
 
     /// True where some element is NaN or infinite.
     ///
+    /// Errors: none on a CPU; on another device, numbers that cannot be copied from it.
+    ///
     /// Example: `tensor([1.0, 0.0]).ln().has_non_finite()` is `true`
     #[rhai_fn(return_raw)]
     pub fn has_non_finite(tensor: Tensor) -> ScriptResult<bool> {
@@ -310,6 +334,8 @@ pub mod make {
 
     /// True where some element is not 0: makes one answer of a comparison.
     ///
+    /// Errors: none on a CPU; on another device, numbers that cannot be copied from it.
+    ///
     /// Example: `(tensor([0.2, 0.7]) > 0.5).any()` is `true`
     #[rhai_fn(return_raw)]
     pub fn any(tensor: Tensor) -> ScriptResult<bool> {
@@ -317,6 +343,8 @@ pub mod make {
     }
 
     /// True where no element is 0: makes one answer of a comparison.
+    ///
+    /// Errors: none on a CPU; on another device, numbers that cannot be copied from it.
     ///
     /// Example: `(tensor([0.2, 0.7]) > 0.5).all()` is `false`
     #[rhai_fn(return_raw)]

@@ -47,7 +47,7 @@ operator!(
     Add,
     "The sum, element by element; shapes broadcast, as for all operators, and a number meets every element.",
     "",
-    "Errors: shapes that do not broadcast.",
+    "Errors: shapes that do not broadcast, whole numbers whose result 64 bits do not hold.",
     "",
     "Example: `tensor([[1, 2], [3, 4]]) + tensor([10, 20])` is `tensor [2, 2] i64 [[11, 22], [13, 24]]`",
 );
@@ -55,7 +55,9 @@ operator!(
     subtract,
     "-",
     Subtract,
-    "The difference, element by element.",
+    "The difference, element by element; shapes broadcast.",
+    "",
+    "Errors: shapes that do not broadcast, whole numbers whose result 64 bits do not hold.",
     "",
     "Example: `1.0 - tensor([0.25, 0.5])` is `tensor [2] f32 [0.75, 0.5]`",
 );
@@ -63,7 +65,9 @@ operator!(
     multiply,
     "*",
     Multiply,
-    "The product, element by element (for matrices see matmul).",
+    "The product, element by element (for matrices see matmul); shapes broadcast.",
+    "",
+    "Errors: shapes that do not broadcast, whole numbers whose result 64 bits do not hold.",
     "",
     "Example: `tensor([1, 2, 3]) * 2` is `tensor [3] i64 [2, 4, 6]`",
 );
@@ -71,7 +75,9 @@ operator!(
     divide,
     "/",
     Divide,
-    "The quotient, element by element, always with fractions.",
+    "The quotient, element by element, always with fractions; shapes broadcast.",
+    "",
+    "Errors: shapes that do not broadcast.",
     "",
     "Example: `tensor([1, 2, 3]) / 2` is `tensor [3] f32 [0.5, 1, 1.5]`",
 );
@@ -79,7 +85,9 @@ operator!(
     equal,
     "==",
     Equal,
-    "1 where elements are equal, else 0, as `u8`; close_to compares whole tensors.",
+    "1 where elements are equal, else 0, as `u8`; shapes broadcast. close_to compares whole tensors.",
+    "",
+    "Errors: shapes that do not broadcast.",
     "",
     "Example: `tensor([1, 2]) == tensor([1, 3])` is `tensor [2] u8 [1, 0]`",
 );
@@ -87,7 +95,9 @@ operator!(
     not_equal,
     "!=",
     NotEqual,
-    "1 where elements differ, else 0, as `u8`.",
+    "1 where elements differ, else 0, as `u8`; shapes broadcast.",
+    "",
+    "Errors: shapes that do not broadcast.",
     "",
     "Example: `tensor([1, 2]) != 1` is `tensor [2] u8 [0, 1]`",
 );
@@ -95,7 +105,9 @@ operator!(
     less,
     "<",
     Less,
-    "1 where the left element is less, else 0, as `u8`.",
+    "1 where the left element is less, else 0, as `u8`; shapes broadcast.",
+    "",
+    "Errors: shapes that do not broadcast.",
     "",
     "Example: `tensor([0.2, 0.7]) < 0.5` is `tensor [2] u8 [1, 0]`",
 );
@@ -103,7 +115,9 @@ operator!(
     less_or_equal,
     "<=",
     LessOrEqual,
-    "1 where the left element is less or equal, else 0, as `u8`.",
+    "1 where the left element is less or equal, else 0, as `u8`; shapes broadcast.",
+    "",
+    "Errors: shapes that do not broadcast.",
     "",
     "Example: `tensor([1, 2, 3]) <= 2` is `tensor [3] u8 [1, 1, 0]`",
 );
@@ -111,7 +125,9 @@ operator!(
     greater,
     ">",
     Greater,
-    "1 where the left element is greater, else 0, as `u8`.",
+    "1 where the left element is greater, else 0, as `u8`; shapes broadcast.",
+    "",
+    "Errors: shapes that do not broadcast.",
     "",
     "Example: `tensor([0.2, 0.7]) > tensor([0.1, 0.9])` is `tensor [2] u8 [1, 0]`",
 );
@@ -119,7 +135,9 @@ operator!(
     greater_or_equal,
     ">=",
     GreaterOrEqual,
-    "1 where the left element is greater or equal, else 0, as `u8`.",
+    "1 where the left element is greater or equal, else 0, as `u8`; shapes broadcast.",
+    "",
+    "Errors: shapes that do not broadcast.",
     "",
     "Example: `(tensor([1, 2, 3]) >= 2).sum().item()` is `2`",
 );
@@ -131,7 +149,9 @@ pub mod others {
 
     type Tensor = NamedTensor;
 
-    /// The negative of each element.
+    /// The negative of each element. The shape stays; whole numbers stay whole, as `i64`.
+    ///
+    /// Errors: a whole number whose negative 64 bits do not hold.
     ///
     /// Example: `-tensor([1, -2])` is `tensor [2] i64 [-1, 2]`
     #[rhai_fn(name = "-", return_raw)]
@@ -139,7 +159,7 @@ pub mod others {
         Ok(tensor.unary(Unary::Negate)?)
     }
 
-    /// The tensor itself.
+    /// The tensor itself, in its shape.
     ///
     /// Example: `+tensor([1, -2])` is `tensor [2] i64 [1, -2]`
     #[rhai_fn(name = "+")]
@@ -147,7 +167,9 @@ pub mod others {
         tensor
     }
 
-    /// Each element to the power of `exponent`; whole numbers become `f32`.
+    /// Each element to the power of `exponent`; whole numbers become `f32`. The shape stays.
+    ///
+    /// Errors: on a device other than the CPU, no memory for the result.
     ///
     /// Example: `tensor([1, 2, 3]) ** 2` is `tensor [3] f32 [1, 4, 9]`
     #[rhai_fn(name = "**", name = "pow", return_raw)]

@@ -72,12 +72,12 @@ pub mod reductions {
 
     type Tensor = NamedTensor;
 
-    /// The sum over an axis (by number or name) or an array of axes; without one, over all. An axis of () means
-    /// all.
+    /// The sum over an axis (by number or name) or an array of axes; without one, over all. An axis of ()
+    /// means all. Axes that are reduced are gone from the shape.
     ///
     /// Options: `keep` (bool, false): true leaves the axis with length 1.
     ///
-    /// Errors: an axis that the tensor does not have.
+    /// Errors: an axis that the tensor does not have or that comes twice.
     ///
     /// Example: `tensor([[1, 2], [3, 4]]).sum(0)` is `tensor [2] i64 [4, 6]`
     #[rhai_fn(return_raw)]
@@ -96,11 +96,11 @@ pub mod reductions {
     }
 
     /// The mean over an axis (by number or name) or an array of axes; without one, over all. An axis of ()
-    /// means all.
+    /// means all. Axes that are reduced are gone from the shape.
     ///
     /// Options: `keep` (bool, false): true leaves the axis with length 1.
     ///
-    /// Errors: an axis that the tensor does not have, or one of length 0.
+    /// Errors: an axis that the tensor does not have or that comes twice, or one of length 0.
     ///
     /// Example: `tensor([[1.0, 3.0], [5.0, 7.0]]).mean(1, #{ keep: true })` is `tensor [2, 1] f32 [[2], [6]]`
     #[rhai_fn(return_raw)]
@@ -123,13 +123,14 @@ pub mod reductions {
         all(&tensor, Reduction::Mean)
     }
 
-    /// The variance over an axis (by number or name) or an array of axes; without one, over all. An axis of ()
-    /// means all.
+    /// The variance over an axis (by number or name) or an array of axes; without one, over all. An axis of
+    /// () means all. Axes that are reduced are gone from the shape.
     ///
     /// Options: `correction` (integer, 1): what the number of elements n is lessened by in the divisor, so that
     /// 1 means n − 1 and 0 means n; `keep` (bool, false): true leaves the axis with length 1.
     ///
-    /// Errors: an axis that the tensor does not have, or one of no more elements than `correction`.
+    /// Errors: an axis that the tensor does not have or that comes twice, or one of no more elements than
+    /// `correction`.
     ///
     /// Example: `tensor([1.0, 2.0, 3.0, 4.0]).variance(0, #{ correction: 0 })` is `tensor [] f32 1.25`
     #[rhai_fn(return_raw)]
@@ -153,12 +154,13 @@ pub mod reductions {
     }
 
     /// The standard deviation over an axis (by number or name) or an array of axes; without one, over all. An
-    /// axis of () means all.
+    /// axis of () means all. Axes that are reduced are gone from the shape.
     ///
     /// Options: `correction` (integer, 1): what the number of elements n is lessened by in the divisor, so that
     /// 1 means n − 1 and 0 means n; `keep` (bool, false): true leaves the axis with length 1.
     ///
-    /// Errors: an axis that the tensor does not have, or one of no more elements than `correction`.
+    /// Errors: an axis that the tensor does not have or that comes twice, or one of no more elements than
+    /// `correction`.
     ///
     /// Example: `tensor([1.0, 3.0, 5.0]).std(0)` is `tensor [] f32 2`
     #[rhai_fn(name = "std", return_raw)]
@@ -181,12 +183,12 @@ pub mod reductions {
         all(&tensor, Reduction::Deviation { correction: 1 })
     }
 
-    /// The greatest element over an axis (by number or name) or an array of axes; without one, of all. An axis
-    /// of () means all.
+    /// The greatest element over an axis (by number or name) or an array of axes; without one, of all. An
+    /// axis of () means all. Axes that are reduced are gone from the shape.
     ///
     /// Options: `keep` (bool, false): true leaves the axis with length 1.
     ///
-    /// Errors: an axis that the tensor does not have, or one of length 0.
+    /// Errors: an axis that the tensor does not have or that comes twice, or one of length 0.
     ///
     /// Example: `tensor([[1, 9], [5, 2]]).max(1)` is `tensor [2] i64 [9, 5]`
     #[rhai_fn(return_raw)]
@@ -204,12 +206,12 @@ pub mod reductions {
         all(&tensor, Reduction::Max)
     }
 
-    /// The smallest element over an axis (by number or name) or an array of axes; without one, of all. An axis
-    /// of () means all.
+    /// The smallest element over an axis (by number or name) or an array of axes; without one, of all. An
+    /// axis of () means all. Axes that are reduced are gone from the shape.
     ///
     /// Options: `keep` (bool, false): true leaves the axis with length 1.
     ///
-    /// Errors: an axis that the tensor does not have, or one of length 0.
+    /// Errors: an axis that the tensor does not have or that comes twice, or one of length 0.
     ///
     /// Example: `tensor([[1, 9], [5, 2]]).min(0)` is `tensor [2] i64 [1, 2]`
     #[rhai_fn(return_raw)]
@@ -227,12 +229,12 @@ pub mod reductions {
         all(&tensor, Reduction::Min)
     }
 
-    /// The Euclidean norm over an axis (by number or name) or an array of axes; without one, over all. An axis
-    /// of () means all.
+    /// The Euclidean norm over an axis (by number or name) or an array of axes; without one, over all. An
+    /// axis of () means all. Axes that are reduced are gone from the shape.
     ///
     /// Options: `keep` (bool, false): true leaves the axis with length 1.
     ///
-    /// Errors: an axis that the tensor does not have.
+    /// Errors: an axis that the tensor does not have or that comes twice.
     ///
     /// Example: `tensor([[3.0, 4.0], [0.0, 2.0]]).norm(1)` is `tensor [2] f32 [5, 2]`
     #[rhai_fn(return_raw)]
@@ -255,8 +257,10 @@ pub mod reductions {
         all(&tensor, Reduction::Norm)
     }
 
-    /// Where the greatest element lies along an axis (the first of equals), `i64`; without an axis, in the
-    /// flattened tensor.
+    /// Where the greatest element lies along `axis` (the first of equals), `i64`; without an axis, in the
+    /// flattened tensor. The axis is gone from the shape.
+    ///
+    /// Errors: an axis that the tensor does not have, or one of length 0.
     ///
     /// Example: `tensor([[0.1, 0.9], [0.8, 0.2]]).argmax(1)` is `tensor [2] i64 [1, 0]`
     #[rhai_fn(return_raw)]
@@ -269,8 +273,10 @@ pub mod reductions {
         Ok(tensor.flatten()?.arg_extreme(&Axis::Number(0), true)?)
     }
 
-    /// Where the smallest element lies along an axis (the first of equals), `i64`; without an axis, in the
-    /// flattened tensor.
+    /// Where the smallest element lies along `axis` (the first of equals), `i64`; without an axis, in the
+    /// flattened tensor. The axis is gone from the shape.
+    ///
+    /// Errors: an axis that the tensor does not have, or one of length 0.
     ///
     /// Example: `tensor([0.3, -0.2, 0.5]).argmin().item()` is `1`
     #[rhai_fn(return_raw)]
@@ -283,7 +289,9 @@ pub mod reductions {
         Ok(tensor.flatten()?.arg_extreme(&Axis::Number(0), false)?)
     }
 
-    /// eˣ / Σ eˣ along an axis: probabilities from logits.
+    /// eˣ / Σ eˣ along `axis`, by number or name: probabilities from logits. The shape stays.
+    ///
+    /// Errors: an axis that the tensor does not have.
     ///
     /// Example: `tensor([0.0, 0.0, 0.0, 0.0]).softmax(-1)` is `tensor [4] f32 [0.25, 0.25, 0.25, 0.25]`
     #[rhai_fn(return_raw)]
@@ -291,7 +299,9 @@ pub mod reductions {
         Ok(tensor.softmax(&argument("softmax", "axis", &axis)?)?)
     }
 
-    /// x − ln Σ eˣ along an axis: log-probabilities, in nats, from logits.
+    /// x − ln Σ eˣ along `axis`, by number or name: log-probabilities, in nats, from logits. The shape stays.
+    ///
+    /// Errors: an axis that the tensor does not have.
     ///
     /// Example: `tensor([0.0, 0.0]).log_softmax(-1)` is `tensor [2] f32 [-0.69315, -0.69315]`
     #[rhai_fn(return_raw)]
@@ -299,7 +309,9 @@ pub mod reductions {
         Ok(tensor.log_softmax(&argument("log_softmax", "axis", &axis)?)?)
     }
 
-    /// Running sums along an axis.
+    /// Running sums along `axis`, by number or name. The shape stays.
+    ///
+    /// Errors: an axis that the tensor does not have, a sum of whole numbers that 64 bits do not hold.
     ///
     /// Example: `tensor([1, 2, 3]).cumsum(0)` is `tensor [3] i64 [1, 3, 6]`
     #[rhai_fn(return_raw)]
@@ -307,10 +319,10 @@ pub mod reductions {
         Ok(tensor.running_sum(&argument("cumsum", "axis", &axis)?)?)
     }
 
-    /// The `count` greatest elements along an axis (without one, the last), the greatest first: a map with
+    /// The `count` greatest elements along `axis` (without one, the last), the greatest first: a map with
     /// `values` and `indices`, tensors with `count` in the place of the axis's length.
     ///
-    /// Errors: a count above the axis's length.
+    /// Errors: a count below 0 or above the axis's length, an axis that the tensor does not have.
     ///
     /// Example: `tensor([0.1, 0.7, 0.2]).top_k(2).indices` is `tensor [2] i64 [1, 2]`
     #[rhai_fn(return_raw)]
@@ -323,10 +335,12 @@ pub mod reductions {
         top_k(tensor, count, (-1_i64).into())
     }
 
-    /// Elements along an axis in order, NaN last, equal ones in the order they had: a map with `values` and
-    /// `indices`, tensors of the same shape.
+    /// Elements along `axis`, by number or name, in order, NaN last, equal ones in the order they had: a map
+    /// with `values` and `indices`, tensors of the same shape.
     ///
     /// Options: `descending` (bool, false): the greatest first.
+    ///
+    /// Errors: an axis that the tensor does not have.
     ///
     /// Example: `tensor([2, 3, 1]).sort(0, #{ descending: true }).values` is `tensor [3] i64 [3, 2, 1]`
     #[rhai_fn(return_raw)]

@@ -68,15 +68,16 @@ pub mod fresh_models {
         format!("tokenizer of {} tokens", tokenizer.0.vocab_size())
     }
 
-    /// A model of random weights. `config` is a map of what a `config.json` says, in transformers' names:
-    /// `model_type` ("gemma2", "llama", …), `hidden_size`, `num_hidden_layers`, `num_attention_heads`,
-    /// `vocab_size`, ….
+    /// A model of random weights with this `tokenizer`. `config` is a map of what a `config.json` says, in
+    /// transformers' names: `model_type` ("gemma2", "llama", …), `hidden_size`, `num_hidden_layers`,
+    /// `num_attention_heads`, `vocab_size`, ….
     ///
     /// Options: `deviation` (number, 0.02): of matrices and embeddings; `scale_residual` (bool, true): what
     /// layers add starts smaller by 1/√(2 · layers); `seed` (integer, the run's): of the weights; `name`
     /// (string, "new"): what the model is called.
     ///
-    /// Errors: a config that lacks something or that mora does not compute.
+    /// Errors: a config that lacks something or that mora does not compute, a vocabulary smaller than the
+    /// tokenizer's, weights that memory does not hold.
     ///
     /// Example: `let config = #{ model_type: "llama", hidden_size: 32, intermediate_size: 64,
     /// num_hidden_layers: 2, num_attention_heads: 4, vocab_size: 768 }; new_model(config,

@@ -21,8 +21,10 @@ pub mod logs {
     /// The log of a training: a table that grows. Copies share it.
     pub type TrainingLog = super::LogValue;
 
-    /// A log of `steps` rows to come, kept as a CSV file in the output folder as it grows; a line on the
+    /// A log of `steps` rows to come, kept as the CSV `file` in the output folder as it grows; a line on the
     /// terminal says where the training stands.
+    ///
+    /// Errors: fewer than 0 steps, a `file` that leaves the output folder or that cannot be written.
     ///
     /// Example: `let log = training_log("training.csv", 2); log.record(#{ step: 1, loss: 0.5 });
     /// read_csv(output_folder() + "/training.csv").column("loss")` is `[0.5]`
@@ -33,7 +35,10 @@ pub mod logs {
         Ok(std::rc::Rc::new(std::cell::RefCell::new(Core::new(Some(path), steps))))
     }
 
-    /// Adds a row to a log: a map of names and values. `seconds` since the last row are added.
+    /// Adds a `row` to a log: a map of names and values. `seconds` since the last row are added.
+    ///
+    /// Errors: a value that a table does not hold, one of another kind than those above it, a file that
+    /// cannot be written.
     ///
     /// Example: `let log = training_log("recorded.csv", 2); log.record(#{ step: 1, loss: 0.5 });
     /// log.frame.names` is `["step", "loss", "seconds"]`
@@ -46,7 +51,9 @@ pub mod logs {
         Ok(changed(&log, |log| log.record(row))?)
     }
 
-    /// Puts the rows of a table in front: those of the part of a training that was done before.
+    /// Puts `rows`, an array of maps, in front: those of the part of a training that was done before.
+    ///
+    /// Errors: a row that is no map, a value that a table does not hold.
     ///
     /// Example: `let log = training_log("continued.csv", 3); log.go_on_from([#{ step: 1, loss: 0.5 }]);
     /// log.record(#{ step: 2, loss: 0.4 }); log.frame.column("step")` is `[1, 2]`
@@ -86,6 +93,8 @@ pub mod logs {
     }
 
     /// The log as a table.
+    ///
+    /// Errors: rows with values of different kinds under one name.
     ///
     /// Example: `let log = training_log("table.csv", 1); log.record(#{ step: 1, loss: 0.5 }); log.frame.height`
     /// is `1`

@@ -40,6 +40,9 @@ pub mod ppos {
     /// first; `clip_norm` (number, none): largest norm of the gradients; `seed` (integer, the run's): of the
     /// order and of the fresh value head.
     ///
+    /// Errors: an option out of its range: a rate, clip or limit that is not above 0, no epochs, `gamma` or
+    /// `lambda` outside 0 to 1, a negative weight.
+    ///
     /// Example: `load_model("mora/tiny-ipd").lora(#{ rank: 2 }).ppo(#{ lr: 1e-4, kl: 0.1 }).kl_coefficient`
     /// is `0.1`
     #[rhai_fn(return_raw)]
@@ -61,7 +64,8 @@ pub mod ppos {
     /// `ppo/returns/mean`, `var`; `ppo/val/mean`, `error`, `clipfrac`, `var_explained`; `ppo/mean_scores`,
     /// `ppo/std_scores`.
     ///
-    /// Errors: unequal numbers of queries, responses and scores, an empty response.
+    /// Errors: unequal numbers of queries, responses and scores, none of them, an empty response, a score
+    /// that is not finite.
     ///
     /// Example: `let ppo = load_model("mora/tiny-ipd").lora(#{ rank: 2 }).ppo();
     /// let seen = ppo.step(["Choose: ", "Answer: "], ["action1", "action2"], [1.0, 0.0]);
@@ -102,10 +106,11 @@ pub mod ppos {
         ppo.borrow().kl_coefficient()
     }
 
-    /// Writes a checkpoint into the output folder, in place of the one before: adapter or weights, value head,
-    /// optimiser, KL weight, running moments, step, and the script's own `state`.
+    /// Writes a checkpoint to `file` in the output folder, in place of the one before: adapter or weights,
+    /// value head, optimiser, KL weight, running moments, step, and the script's own `state`.
     ///
-    /// Errors: a state that holds something but maps, arrays, numbers, strings and truth values.
+    /// Errors: a `file` that leaves the output folder or cannot be written, a state that holds something but
+    /// maps, arrays, numbers, strings and truth values.
     ///
     /// Example: `load_model("mora/tiny-ipd").lora(#{ rank: 2 }).ppo().save_checkpoint("policy.ckpt",
     /// #{ episode: 3 })`
@@ -125,10 +130,11 @@ pub mod ppos {
         save_checkpoint_with(call, ppo, file, Map::new())
     }
 
-    /// Goes on from a checkpoint in the output folder, where there is one: gives the script's own state, or ()
-    /// where there is none.
+    /// Goes on from the checkpoint `file` in the output folder, where there is one: gives the script's own
+    /// state, or () where there is none.
     ///
-    /// Errors: a checkpoint of other options or of something else that was trained.
+    /// Errors: a file that is damaged or no checkpoint, one of other options or of something else that was
+    /// trained.
     ///
     /// Example: `let fresh = || load_model("mora/tiny-ipd").lora(#{ rank: 2 }).ppo();
     /// fresh.call().save_checkpoint("ppo.ckpt", #{ episode: 3 }); fresh.call().resume("ppo.ckpt").episode`
@@ -166,6 +172,8 @@ pub mod grpos {
     /// how far the probability ratio counts; `beta` (number, 0.04): weight of the distance to the model before
     /// training; `clip_norm` (number, none): largest norm of the gradients.
     ///
+    /// Errors: an option out of its range: a rate or clip that is not above 0, no epochs, a negative `beta`.
+    ///
     /// Example: `load_model("mora/tiny-ipd").lora(#{ rank: 2 }).grpo(#{ lr: 1e-4 }).steps` is `0`
     #[rhai_fn(return_raw)]
     pub fn grpo(policy: Trainable, options: Map) -> ScriptResult<Grpo> {
@@ -181,7 +189,8 @@ pub mod grpos {
     /// are arrays of token ids, or texts. Gives a map with `grpo/loss/total`, `grpo/loss/policy`, `grpo/kl`,
     /// `grpo/policy/clipfrac`, `grpo/policy/entropy`, `grpo/mean_scores` and `grpo/std_scores`.
     ///
-    /// Errors: unequal numbers of queries, responses and scores, a query with one response.
+    /// Errors: unequal numbers of queries, responses and scores, none of them, an empty response, a score
+    /// that is not finite, a query with one response.
     ///
     /// Example: `let grpo = load_model("mora/tiny-ipd").lora(#{ rank: 2 }).grpo(); grpo.step(["Choose: ",
     /// "Choose: "], ["action1", "action2"], [1.0, 0.0])["grpo/mean_scores"]` is `0.5`
@@ -213,10 +222,11 @@ pub mod grpos {
         grpo.borrow().trainable().clone()
     }
 
-    /// Writes a checkpoint into the output folder, in place of the one before: adapter or weights, optimiser,
-    /// step, and the script's own `state`.
+    /// Writes a checkpoint to `file` in the output folder, in place of the one before: adapter or weights,
+    /// optimiser, step, and the script's own `state`.
     ///
-    /// Errors: a state that holds something but maps, arrays, numbers, strings and truth values.
+    /// Errors: a `file` that leaves the output folder or cannot be written, a state that holds something but
+    /// maps, arrays, numbers, strings and truth values.
     ///
     /// Example: `load_model("mora/tiny-ipd").lora(#{ rank: 2 }).grpo().save_checkpoint("groups.ckpt",
     /// #{ episode: 3 })`
@@ -236,10 +246,11 @@ pub mod grpos {
         save_checkpoint_with(call, grpo, file, Map::new())
     }
 
-    /// Goes on from a checkpoint in the output folder, where there is one: gives the script's own state, or ()
-    /// where there is none.
+    /// Goes on from the checkpoint `file` in the output folder, where there is one: gives the script's own
+    /// state, or () where there is none.
     ///
-    /// Errors: a checkpoint of other options or of something else that was trained.
+    /// Errors: a file that is damaged or no checkpoint, one of other options or of something else that was
+    /// trained.
     ///
     /// Example: `load_model("mora/tiny-ipd").lora(#{ rank: 2 }).grpo().resume("none_yet.ckpt") == ()` is `true`
     #[rhai_fn(return_raw)]

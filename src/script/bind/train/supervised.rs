@@ -55,12 +55,15 @@ pub mod trainers {
         trainer(call, trainable, Map::new())
     }
 
-    /// One step on a batch of examples: strings, of which every token counts, or maps with `prompt` and
-    /// `completion`, of which the completion's tokens count, or maps with `tokens` (ids) and `from` (the first
-    /// that counts). The loss is the mean next-token cross-entropy over the tokens that count, in nats.
+    /// One step on a `batch` of examples: strings, of which every token counts, or maps with `prompt` and
+    /// `completion`, of which the completion's tokens count, or maps with `tokens` (ids) and `from` (the
+    /// first that counts). The loss is the mean next-token cross-entropy over the tokens that count, in nats.
     ///
     /// Gives a map with `loss` (before the step), `norm` (of the gradients, before clipping), `lr`, `step` and
     /// `tokens`. Where the loss or a gradient is not finite there is an error and nothing has changed.
+    ///
+    /// Errors: an empty batch, an example of which no token counts, a loss or gradient that is not finite, a
+    /// step within a step.
     ///
     /// Example: `let trainer = load_model("mora/tiny-ipd").lora(#{ rank: 2 }).trainer(#{ lr: 0.001 });
     /// let batch = [#{ prompt: "Choose: ", completion: "action1" }]; let first = trainer.step(batch).loss;
@@ -74,11 +77,14 @@ pub mod trainers {
         Ok(told(stepped))
     }
 
-    /// One step of direct preference optimisation on maps with `prompt`, `chosen` and `rejected`; the reference
-    /// is the model before training. Gives the map of `step`, with `chosen_reward`, `rejected_reward` and
-    /// `accuracy` besides.
+    /// One step of direct preference optimisation on `pairs`, maps with `prompt`, `chosen` and `rejected`;
+    /// the reference is the model before training. Gives the map of `step`, with `chosen_reward`,
+    /// `rejected_reward` and `accuracy` besides.
     ///
     /// Options: `beta` (number, 0.1): the weight of the distance to the reference.
+    ///
+    /// Errors: no pairs, a completion without tokens, a `beta` that is not above 0, a loss or gradient that
+    /// is not finite.
     ///
     /// Example: `let trainer = load_model("mora/tiny-ipd").lora(#{ rank: 2 }).trainer();
     /// fixed(trainer.step_preferences([#{ prompt: "Choose: ", chosen: "action1", rejected: "action2" }]).loss,
@@ -100,12 +106,13 @@ pub mod trainers {
         step_preferences(trainer, pairs, Map::new())
     }
 
-    /// One step down a loss of your own: a closure that is given the model as it is trained and returns a
+    /// One step down a `loss` of your own: a closure that is given the model as it is trained and returns a
     /// tensor of one number, made from the model's outputs with tensor operations. Where tensors of your own
     /// are trained the closure is given them too: `trainer.step(|model, tensors| …)`. Gives the map of `step`
     /// without `tokens`.
     ///
-    /// Errors: a loss that is not finite or that does not depend on what is trained.
+    /// Errors: a loss of several numbers, one that is not finite or that does not depend on what is trained,
+    /// what the closure fails with.
     ///
     /// Example: `let trainer = load_model("mora/tiny-ipd").lora(#{ rank: 2 }).trainer(#{ lr: 0.001 });
     /// trainer.step(|model| model.run("Choose").logits.square().mean()).step` is `1`
@@ -142,10 +149,11 @@ pub mod trainers {
         trainer.borrow().trainable().clone()
     }
 
-    /// Writes a checkpoint into the output folder, in place of the one before: everything that a training goes
-    /// on from, bit for bit. `state` is a map of what the script itself needs to go on.
+    /// Writes a checkpoint to `file` in the output folder, in place of the one before: everything that a
+    /// training goes on from, bit for bit. `state` is a map of what the script itself needs to go on.
     ///
-    /// Errors: a state that holds something but maps, arrays, numbers, strings and truth values.
+    /// Errors: a `file` that leaves the output folder or cannot be written, a state that holds something but
+    /// maps, arrays, numbers, strings and truth values.
     ///
     /// Example: `let trainer = load_model("mora/tiny-ipd").lora(#{ rank: 2 }).trainer();
     /// trainer.step(["Choose action1"]); trainer.save_checkpoint("supervised.ckpt", #{ epoch: 1 })`
@@ -165,10 +173,11 @@ pub mod trainers {
         save_checkpoint_with(call, trainer, file, Map::new())
     }
 
-    /// Goes on from a checkpoint in the output folder, where there is one: gives the script's own state, or ()
-    /// where there is none.
+    /// Goes on from the checkpoint `file` in the output folder, where there is one: gives the script's own
+    /// state, or () where there is none.
     ///
-    /// Errors: a checkpoint of other options or of something else that was trained.
+    /// Errors: a file that is damaged or no checkpoint, one of other options or of something else that was
+    /// trained.
     ///
     /// Example: `let fresh = || load_model("mora/tiny-ipd").lora(#{ rank: 2 }).trainer();
     /// let first = fresh.call(); first.step(["Choose action1"]); first.save_checkpoint("resumed.ckpt",

@@ -70,8 +70,11 @@ pub mod trainables {
         Ok(Trainable::full(&model)?)
     }
 
-    /// Tensors of your own, to be trained beside a model's frozen weights: a map from names to tensors, which
-    /// stay as they are. A loss uses them with the model: `trainer.step(|model, tensors| …)`.
+    /// Tensors of your own, of any shape, to be trained beside a model's frozen weights: `tensors` is a map
+    /// from names to them, which stay as they are. A loss uses them with the model: `trainer.step(|model,
+    /// tensors| …)`.
+    ///
+    /// Errors: no tensors, a value that is no tensor, a tensor of another number format than `f32`.
     ///
     /// Example: `load_model("mora/tiny-ipd").trainable(#{ direction: zeros([64]) }).n_parameters` is `64`
     #[rhai_fn(name = "trainable", return_raw)]
@@ -86,7 +89,10 @@ pub mod trainables {
         Ok(Trainable::tensors(&model, tensors)?)
     }
 
-    /// The tensors that are trained as they are now, a map by name; later steps leave it as it is.
+    /// The tensors that are trained as they are now, a map by name, each in its shape; later steps leave it
+    /// as it is.
+    ///
+    /// Errors: no memory on the device for a copy.
     ///
     /// Example: `let own = load_model("mora/tiny-ipd").trainable(#{ direction: zeros([64]) });
     /// own.trainer(#{ lr: 0.1 }).step(|model, tensors| (tensors.direction - 1.0).square().mean());
@@ -102,6 +108,8 @@ pub mod trainables {
     }
 
     /// The model as it is now, for everything that models can do; later steps leave it as it is.
+    ///
+    /// Errors: no memory on the device for a copy.
     ///
     /// Example: `load_model("mora/tiny-ipd").lora(#{ rank: 2 }).model.adapter` is `adapter`
     #[rhai_fn(get = "model", return_raw)]
@@ -147,6 +155,8 @@ pub mod trainables {
     /// What is trained, tensor by tensor: a frame with `name`, `shape`, `n` (numbers) and `norm` (root of the
     /// sum of squares, as it is now).
     ///
+    /// Errors: none on a CPU; on another device, numbers that cannot be copied from it.
+    ///
     /// Example: `load_model("mora/tiny-ipd").lora(#{ rank: 2, targets: ["q_proj"],
     /// layers: 0 }).parameters().column("shape")` is `["[2, 64]", "[128, 2]"]`
     #[rhai_fn(return_raw)]
@@ -170,12 +180,13 @@ pub mod trainables {
         trainable.describe()
     }
 
-    /// Writes a model into a folder of the output folder, as transformers does: `config.json`, the tokenizer's
-    /// files, `model.safetensors`. `load_model` opens it.
+    /// Writes a model into `folder` in the output folder, as transformers does: `config.json`, the
+    /// tokenizer's files, `model.safetensors`. `load_model` opens it.
     ///
     /// Options: `dtype` ("f32" | "bf16" | "f16", "f32"): what the weights are stored as.
     ///
-    /// Errors: a model with an adapter beside it, or from a GGUF file.
+    /// Errors: a model with an adapter beside it, or from a GGUF file, a `folder` that leaves the output
+    /// folder, files that cannot be written.
     ///
     /// Example: `let model = load_model("mora/tiny-ipd");
     /// model.merged(load_adapter("mora/tiny-ipd/PT2")).save("merged", #{ dtype: "bf16" });
@@ -199,9 +210,12 @@ pub mod trainables {
         save_model(call, model, folder, Map::new())
     }
 
-    /// Writes an adapter as peft does, in a number format of its own: see `save` without options.
+    /// Writes an adapter into `folder` as peft does, in a number format of its own: see `save` without
+    /// options.
     ///
     /// Options: `dtype` ("f32" | "bf16" | "f16", "f32"): what the tensors are stored as.
+    ///
+    /// Errors: an unknown number format, and those of `save` without options.
     ///
     /// Example: `load_adapter("mora/tiny-ipd/PT2").save("half", #{ dtype: "f16" });
     /// load_adapter(output_folder() + "/half").n_parameters` is `252928`
