@@ -1,5 +1,5 @@
-//! Every block of the tutorial and of its neighbour runs, and prints what stands below it. `MORA_BLESS=1 cargo test --release --test tutorial`
-//! writes the printed texts anew.
+//! Every block of the tutorial and of docs/coming_from.md runs, and prints what stands below it. `MORA_BLESS=1 cargo test --release
+//! --test tutorial` writes the printed texts anew.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
