@@ -1,11 +1,11 @@
-//! Every block of the tutorial runs, and prints what stands below it. `MORA_BLESS=1 cargo test --release --test tutorial`
-//! writes the printed texts anew.
+//! Every block of the tutorial and of docs/coming_from.md runs, and prints what stands below it. `MORA_BLESS=1 cargo test --release
+//! --test tutorial` writes the printed texts anew.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use common::golden::{difference, is_blessing, is_equal};
 use common::script::run;
@@ -78,6 +78,22 @@ fn rendered(name: &str, text: &str) -> String {
     result
 }
 
+/// Compares a page with what its blocks print, or writes that into it.
+fn check(path: &Path) {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).unwrap();
+    let found = rendered(&name, &text);
+    if is_blessing() {
+        std::fs::write(path, found).unwrap();
+        return;
+    }
+    assert!(
+        is_equal(&text, &found, Some(TOLERANCE)),
+        "{name}\n{}\nMORA_BLESS=1 accepts what was found",
+        difference(&text, &found, Some(TOLERANCE))
+    );
+}
+
 #[test]
 fn every_block_prints_what_stands_below_it() {
     let mut chapters: Vec<PathBuf> =
@@ -85,18 +101,10 @@ fn every_block_prints_what_stands_below_it() {
     chapters.retain(|path| !path.ends_with("README.md"));
     chapters.sort();
     assert_eq!(chapters.len(), 8);
-    for path in chapters {
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(&path).unwrap();
-        let found = rendered(&name, &text);
-        if is_blessing() {
-            std::fs::write(&path, found).unwrap();
-            continue;
-        }
-        assert!(
-            is_equal(&text, &found, Some(TOLERANCE)),
-            "{name}\n{}\nMORA_BLESS=1 accepts what was found",
-            difference(&text, &found, Some(TOLERANCE))
-        );
-    }
+    chapters.iter().for_each(|path| check(path));
+}
+
+#[test]
+fn idioms_of_other_programs_are_what_the_page_says_in_ours() {
+    check(Path::new("docs/coming_from.md"));
 }
