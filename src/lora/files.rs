@@ -243,6 +243,10 @@ impl Adapter {
     /// # Errors
     /// As [`Adapter::save`].
     pub fn save_as(&self, folder: &Path, dtype: DType) -> Result<()> {
+        if !dtype.is_float() {
+            return Err(Error::new(format!("adapters are not saved as {}", dtype.as_str()))
+                .hint("one of: f32, bf16, f16, f64"));
+        }
         if self.modules().is_empty() {
             return Err(Error::new(format!("{} changes no module: there is nothing to save", self.name())));
         }

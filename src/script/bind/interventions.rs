@@ -103,7 +103,7 @@ pub mod interventions {
     ///
     /// Options: `seed` (integer, the run's): of the noise; and those of every intervention.
     ///
-    /// Errors: a deviation that is no number; positions that are none; and where it is put: heads at a site
+    /// Errors: a deviation that is no number or below 0; positions that are none; and where it is put: heads at a site
     /// without them, a head or position that is not there.
     ///
     /// Example: `let hooks = #{ hook_embed: noise(0.1, #{ seed: 3 }) };
@@ -112,6 +112,11 @@ pub mod interventions {
     #[rhai_fn(return_raw)]
     pub fn noise(call: NativeCallContext, std: Dynamic, options: Map) -> ScriptResult<Hook> {
         let std = argument::<f64>("noise", "std", &std)?;
+        if !std.is_finite() || std < 0.0 {
+            return Err(
+                Error::new(format!("noise: a standard deviation of {std}, expected 0 or more")).into()
+            );
+        }
         let mut options = Options::of("noise", options);
         let seed = options.get("seed", Context::of(&call)?.seed())?;
         finished(Edit::Noise { std, seed }, "noise", options)

@@ -299,13 +299,19 @@ pub mod make {
     /// True where no element differs from that of `other` by more than `tolerance`; NaN is close to nothing.
     /// `other` is of the same shape: a tensor, a number or nested arrays of numbers.
     ///
-    /// Errors: another shape, something that holds no numbers.
+    /// Errors: another shape, something that holds no numbers, a tolerance below 0.
     ///
     /// Example: `tensor([0.1, 0.2]).close_to([0.1, 0.2001], 0.001)` is `true`
     #[rhai_fn(return_raw)]
     pub fn close_to(tensor: Tensor, other: Dynamic, tolerance: Dynamic) -> ScriptResult<bool> {
         let other = from_arrays(&other, None, tensor.device())?;
-        Ok(tensor.is_close(&other, argument("close_to", "tolerance", &tolerance)?)?)
+        let tolerance = argument::<f64>("close_to", "tolerance", &tolerance)?;
+        if tolerance.is_nan() || tolerance < 0.0 {
+            return Err(
+                Error::new(format!("close_to: a tolerance of {tolerance}, expected 0 or more")).into()
+            );
+        }
+        Ok(tensor.is_close(&other, tolerance)?)
     }
 
     /// The slices along the first axis, an array of tensors: `for row in t.rows() { … }`.
