@@ -7,6 +7,7 @@ mod text;
 use std::fmt;
 
 use rhai::{EvalAltResult, Position};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::script::isolate::plainly;
 use crate::script::registry::Registry;
@@ -155,6 +156,16 @@ fn clipped(line: &str, column: usize) -> (String, usize) {
     (format!("{mark}{part}{end}"), column - lost)
 }
 
+/// What stands before the caret: as wide as the line up to its column, which a terminal shows in one or two cells a
+/// character. Tabs stay tabs.
+fn lead(line: &str, column: usize) -> String {
+    let cell = |c: char| match c {
+        '\t' => "\t".to_owned(),
+        c => " ".repeat(c.width().unwrap_or(0)),
+    };
+    line.chars().take(column - 1).map(cell).collect()
+}
+
 /// A place behind the end of the text, moved to the end of its last line.
 fn within(place: Place, text: &str) -> Place {
     let lines = text.trim_end().lines().count();
@@ -196,13 +207,14 @@ impl Diagnostic {
             line(format!("{blank}{} {place}", paint(Part::Margin, "-->")));
             if let Some((excerpt, width)) = &self.excerpt {
                 let (excerpt, column) = clipped(excerpt, place.column);
-                // Tabs stay tabs, so that the caret stands under its token.
-                let lead: String =
-                    excerpt.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+                let lead = lead(&excerpt, column);
+                let token: String = excerpt.chars().skip(column - 1).take(*width).collect();
+                // A caret stands behind the end of a line, too.
+                let width = token.width().max(1);
                 let bar = paint(Part::Margin, "|");
                 line(format!("{blank} {bar}"));
                 line(format!("{} {excerpt}", paint(Part::Margin, &format!("{} |", place.line))));
-                line(format!("{blank} {bar} {lead}{}", paint(Part::Caret, &"^".repeat(*width))));
+                line(format!("{blank} {bar} {lead}{}", paint(Part::Caret, &"^".repeat(width))));
             }
         }
         let equals = paint(Part::Margin, "=");
