@@ -43,7 +43,9 @@ pub fn limit() -> Option<String> {
 
 /// What a stopped piece of work ends with.
 pub fn stopped() -> Error {
-    limit().map_or_else(Error::interrupted, Error::stopped)
+    limit().map_or_else(Error::interrupted, |limit| {
+        Error::stopped(limit).hint("what was written until now is whole; a larger limit lets it go on")
+    })
 }
 
 /// True after [`request`] and before [`clear`].

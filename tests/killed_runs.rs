@@ -118,7 +118,7 @@ fn left_by_name(out: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 #[test]
 fn a_study() {
-    killed_and_run_again(STUDY, 25, 1);
+    killed_and_run_again(STUDY, 50, 1);
 }
 
 #[test]

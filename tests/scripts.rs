@@ -1,64 +1,79 @@
-//! Golden tests: each script of `tests/scripts/` prints what stands in the `.out` file beside it, and each
-//! of `tests/errors/` ends with the error that stands there; the examples print what stands beside them.
+//! `mora test` over the project: each script of `tests/scripts/` and of `examples/` prints what stands in the `.out` file
+//! beside it, each of `tests/errors/` ends with the error that stands there, and the functions `test_…` of
+//! `tests/planted/` hold.
 //!
 //! `MORA_BLESS=1 cargo test --test scripts` writes the `.out` files anew; look at the difference.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
-use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use common::golden::{self, is_equal, with_stack};
+use common::golden::is_blessing;
 
-fn check(folder: &str, must_fail: bool) {
-    // Paths in diagnostics are relative to the package, where tests run.
+/// The scripts of a folder.
+fn scripts(folder: &str) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "rhai"))
         .collect();
     paths.sort();
-    assert!(!paths.is_empty(), "{folder} holds no scripts");
-    let bless = golden::is_blessing();
-    let mut differences = String::new();
-    for path in paths {
-        let text = std::fs::read_to_string(&path).unwrap();
-        let out = tempfile::tempdir().unwrap();
-        let (found, failed) =
-            golden::transcript(&path.display().to_string(), golden::settings(&text), out.path());
-        if failed != must_fail {
-            let end = if failed { "failed" } else { "did not fail" };
-            write!(differences, "\n{} {end}:\n{found}", path.display()).unwrap();
-            continue;
-        }
-        let golden = path.with_extension("out");
-        if bless {
-            std::fs::write(&golden, &found).unwrap();
-            continue;
-        }
-        let expected = std::fs::read_to_string(&golden).unwrap_or_default();
-        let tolerance = golden::tolerance(&text);
-        if !is_equal(&expected, &found, tolerance) {
-            let lines = golden::difference(&expected, &found, tolerance);
-            write!(differences, "\n{}\n{lines}", path.display()).unwrap();
-        }
+    paths
+}
+
+/// Runs `mora test` with these paths, and shows what it says where it fails.
+fn check(paths: &[&str]) {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_mora"));
+    // Paths in diagnostics are relative to the package, where tests run.
+    program.arg("test").args(paths);
+    if is_blessing() {
+        program.arg("--bless");
     }
-    assert!(differences.is_empty(), "{differences}\nMORA_BLESS=1 accepts what was found");
+    let run = program.output().unwrap();
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success(), "{said}{}", String::from_utf8_lossy(&run.stderr));
 }
 
 #[test]
 fn scripts_print_what_they_printed() {
-    with_stack(|| check("tests/scripts", false));
+    check(&["tests/scripts", "examples"]);
 }
 
 #[test]
-fn examples_print_what_they_printed() {
-    with_stack(|| check("examples", false));
+fn mistakes_end_with_their_errors() {
+    check(&["tests/errors"]);
 }
 
 #[test]
-fn errors_say_what_they_said() {
-    with_stack(|| check("tests/errors", true));
+fn what_is_planted_is_found() {
+    check(&["tests/planted"]);
+}
+
+/// A script without its `.out` file would be no test.
+#[test]
+fn every_script_has_its_golden_file() {
+    for folder in ["tests/scripts", "tests/errors", "examples"] {
+        for script in scripts(folder) {
+            let golden = script.with_extension("out");
+            let text = std::fs::read_to_string(&golden).unwrap_or_default();
+            assert!(!text.is_empty(), "{} is missing or empty", golden.display());
+            let fails = text.lines().any(|line| line.starts_with("error: "));
+            assert_eq!(fails, folder == "tests/errors", "{}", golden.display());
+        }
+    }
+}
+
+/// Every error says how to mend it, but for the words that a script's own author throws.
+#[test]
+fn errors_have_hints() {
+    let own_words = ["thrown_by_script"];
+    for script in scripts("tests/errors") {
+        let golden = script.with_extension("out");
+        let text = std::fs::read_to_string(&golden).unwrap();
+        let is_own = own_words.iter().any(|name| script.file_stem() == Path::new(name).file_stem());
+        assert!(is_own || text.contains("= hint: "), "{} has no hint:\n{text}", golden.display());
+    }
 }

@@ -55,7 +55,7 @@ pub fn host(folder: &Path) -> Host {
         device: Device::Cpu,
         dtype: DType::F32,
         quiet: true,
-        permissions: Permissions::limited(folder, &[], &[], false, Vec::new()),
+        permissions: Permissions::limited(Some(folder), &[], &[], false, Vec::new()),
         wait: false,
         max_operations: Some(OPERATIONS),
     };

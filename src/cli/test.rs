@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use crate::cli::{self, FAILED, terminal};
+use crate::cli::{self, FAILED, limits, terminal};
 use crate::error::{Context, Error, Result};
 use crate::save::write_whole;
 use crate::script::{golden, library};
@@ -228,6 +228,9 @@ fn one(name: &str, out: &Path) -> u8 {
         Ok(script) => script,
         Err(error) => return cli::complain(&error),
     };
+    if let Some(seconds) = golden::timeout(&script.text) {
+        limits::watch_time(seconds);
+    }
     cli::with_stack(|| {
         let transcript = match function {
             Some(function) => golden::transcript_of_function(&script, function, out),

@@ -134,7 +134,8 @@ impl Model {
     /// Where there is no adapter, or as [`Decoder::merged`].
     pub fn merged(&self) -> Result<Self> {
         let Some(Carried { name, .. }) = &self.adapter else {
-            return Err(Error::new(format!("{} carries no adapter to merge", self.title())));
+            return Err(Error::new(format!("{} carries no adapter to merge", self.title()))
+                .hint("put one on first: base.with_adapter(adapter).merged()"));
         };
         let decoder = Arc::new(self.decoder.merged()?);
         let merged = self.merged.iter().chain([name]).cloned().collect();

@@ -1,7 +1,8 @@
 //! Golden tests of scripts: what one printed is compared with what stands in the `.out` file beside it.
 //!
-//! A script (or its `.out` file) may begin with `// --set key=value`, a setting for the test, `// --max-operations 1000`,
-//! a limit, and `// tolerance: 1e-4`, how far numbers may lie from those of the file, relative to their size above 1.
+//! A script (or its `.out` file) may begin with `// --set key=value`, a setting for the test, `// --max-operations 1000`
+//! and `// --timeout 0.5`, limits, and `// tolerance: 1e-4`, how far numbers may lie from those of the file, relative to
+//! their size above 1.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -93,7 +94,16 @@ pub fn settings(text: &str) -> BTreeMap<String, String> {
 
 /// The limit that a text's line `// --max-operations 1000` gives.
 fn max_operations(text: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix("// --max-operations "))?.trim().parse().ok()
+    limit(text, "// --max-operations ")
+}
+
+/// The seconds that a text's line `// --timeout 0.5` gives.
+pub fn timeout(text: &str) -> Option<f64> {
+    limit(text, "// --timeout ").filter(|seconds: &f64| *seconds > 0.0)
+}
+
+fn limit<T: std::str::FromStr>(text: &str, option: &str) -> Option<T> {
+    text.lines().find_map(|line| line.strip_prefix(option))?.trim().parse().ok()
 }
 
 /// The tolerance that a text's line `// tolerance: 1e-4` gives.

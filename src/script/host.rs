@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use candle_core::{DType, Device};
-use rhai::{AST, Dynamic, Engine, EvalAltResult, Scope};
+use rhai::{AST, Dynamic, Engine, EvalAltResult, Position, Scope};
 
 use crate::device::device_name;
 use crate::error::{Error, Result};
@@ -20,7 +20,7 @@ use crate::script::permissions::Permissions;
 use crate::script::registry::Registry;
 use crate::script::resolver::Resolver;
 use crate::script::run::{Folder, Outcome, Run, Surroundings, sha256};
-use crate::script::settings::{Import, Settings, declared};
+use crate::script::settings::{Declared, Import, Settings, declared};
 
 /// Script functions may call each other this deep.
 const CALL_DEPTH: usize = 200;
@@ -178,12 +178,16 @@ impl Host {
             if let Ok(module) = self.resolver.compile(&self.engine, import.0.as_deref(), &import.1) {
                 let inner = declared(&module);
                 queue(&mut open, &module, &inner.imports);
-                found.settings.extend(inner.settings);
+                // An error has a place in the script alone.
+                let inner_settings = inner.settings.into_iter();
+                found
+                    .settings
+                    .extend(inner_settings.map(|setting| Declared { position: Position::NONE, ..setting }));
                 found.open |= inner.open;
             }
             seen.push(import);
         }
-        Ok(self.context.settings().check(&found)?)
+        self.context.settings().check(&found)
     }
 
     /// What can be called, read at first use.

@@ -135,7 +135,8 @@ impl Resolver {
         };
         if let Some(circle) = circle {
             let circle = format!("modules import each other: {circle} → {}", found.source);
-            return Err(at(Error::new(circle), place));
+            let error = Error::new(circle).hint("put what both need into a module that imports neither");
+            return Err(at(error, place));
         }
         let ast = self.compile_found(engine, found, place)?;
         let mut ast = self.renaming.isolated(engine, &found.text, ast).map_err(|error| {

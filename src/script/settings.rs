@@ -7,9 +7,10 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use rhai::{AST, ASTNode, Array, Dynamic, Expr, Stmt};
+use rhai::{AST, ASTNode, Array, Dynamic, Expr, Position, Stmt};
 
 use crate::error::{Error, Result, did_you_mean};
+use crate::script::error::ScriptResult;
 use crate::script::value::{describe, type_name};
 
 /// The name of the script function that declares a setting.
@@ -35,6 +36,8 @@ pub struct Declared {
     pub name: String,
     /// Its default, where that is a literal.
     pub default: Option<Dynamic>,
+    /// Where the script declares it; none in a module.
+    pub position: Position,
 }
 
 /// What the text of a script and of its modules says about settings.
@@ -97,12 +100,17 @@ impl Settings {
     /// Checks what was given against what a script's text declares, before the script runs.
     ///
     /// # Errors
-    /// A given key is not declared (unless more settings may appear), or its value has the wrong type.
-    pub fn check(&self, declarations: &Declarations) -> Result<()> {
+    /// A given key is not declared (unless more settings may appear), or its value has the wrong type, with the place
+    /// of the declaration.
+    pub fn check(&self, declarations: &Declarations) -> ScriptResult<()> {
         for (key, text) in self.given.borrow().iter() {
             match declarations.settings.iter().find(|setting| setting.name == *key) {
-                Some(Declared { default: Some(default), .. }) => {
-                    parse(key, text, default).map(drop)?;
+                Some(Declared { default: Some(default), position, .. }) => {
+                    parse(key, text, default).map(drop).map_err(|error| {
+                        let mut error = Box::<rhai::EvalAltResult>::from(error);
+                        error.set_position(*position);
+                        error
+                    })?;
                 }
                 Some(_) => {}
                 None if declarations.open => {}
@@ -114,7 +122,7 @@ impl Settings {
                             (setting.name.as_str(), setting.default.as_ref().map_or("…".into(), literal))
                         })
                         .collect();
-                    return Err(unknown(key, &known));
+                    return Err(unknown(key, &known).into());
                 }
             }
         }
@@ -170,10 +178,19 @@ fn literal(value: &Dynamic) -> String {
     value.to_string()
 }
 
+/// A default as `--set` takes it.
+fn example(value: &Dynamic) -> String {
+    match value.as_array_ref() {
+        Ok(array) => array.iter().map(Dynamic::to_string).collect::<Vec<_>>().join(","),
+        Err(_) => value.to_string(),
+    }
+}
+
 /// Reads `text` as a value of `like`'s type.
 fn parse(name: &str, text: &str, like: &Dynamic) -> Result<Dynamic> {
     let refuse = |expected: &str| {
-        Err(Error::new(format!("setting \"{name}\": expected {expected}, found \"{text}\"")))
+        Err(Error::new(format!("setting \"{name}\": expected {expected}, found \"{text}\""))
+            .hint(format!("for example --set {name}={}", example(like))))
     };
     if like.is_string() {
         return Ok(text.to_owned().into());
@@ -213,13 +230,15 @@ pub fn declared(ast: &AST) -> Declarations {
     let mut found = Declarations::default();
     ast.walk(&mut |path: &[ASTNode]| {
         match path.last() {
-            Some(ASTNode::Expr(Expr::FnCall(call, _))) | Some(ASTNode::Stmt(Stmt::FnCall(call, _)))
+            Some(ASTNode::Expr(Expr::FnCall(call, position)))
+            | Some(ASTNode::Stmt(Stmt::FnCall(call, position)))
                 if call.name == DECLARE && !call.is_qualified() =>
             {
                 match call.args.first() {
                     Some(Expr::StringConstant(name, _)) => found.settings.push(Declared {
                         name: name.to_string(),
                         default: call.args.get(1).and_then(|default| default.get_literal_value(None)),
+                        position: *position,
                     }),
                     _ => found.open = true,
                 }
@@ -243,6 +262,7 @@ pub fn declared(ast: &AST) -> Declarations {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::script::error::core_error;
     use rhai::Engine;
 
     fn given(entries: &[(&str, &str)]) -> Settings {
@@ -294,10 +314,11 @@ mod tests {
         assert_eq!(found.imports, [Import { path: "ipd".into(), alias: "ipd".into() }]);
         assert!(!found.open);
 
-        let error = given(&[("m", "3")]).check(&found).unwrap_err();
+        let error = core_error(&given(&[("m", "3")]).check(&found).unwrap_err()).unwrap();
         assert_eq!(error.what(), "this script has no setting \"m\"");
         assert_eq!(error.help().unwrap(), "settings: n = -4, late = …, names = [\"a\", \"b\"]");
-        assert!(given(&[("n", "x")]).check(&found).is_err());
+        let misgiven = given(&[("n", "x")]).check(&found).unwrap_err();
+        assert_eq!(misgiven.position().line(), Some(2));
         given(&[("n", "3"), ("late", "x")]).check(&found).unwrap();
     }
 

@@ -131,7 +131,11 @@ impl NamedTensor {
             None => Err(Error::new(format!(
                 "index {place} is outside axis {} of {self}, which has {length}",
                 self.axis_label(axis)
-            ))),
+            ))
+            .hint(match length {
+                0 => "the axis is empty".to_owned(),
+                length => format!("places go from 0 to {}; -1 is the last", length - 1),
+            })),
         }
     }
 
@@ -145,7 +149,8 @@ impl NamedTensor {
             return Err(Error::new(format!(
                 "range {start}..{end} is outside axis {} of {self}, which has {length}",
                 self.axis_label(axis)
-            )));
+            ))
+            .hint(format!("a range lies in 0..{length} and begins before it ends")));
         }
         Ok((first as usize, (last - first) as usize))
     }

@@ -12,10 +12,7 @@ use super::script::{Ran, printed, run_in};
 pub const LEVEL: f64 = 0.05;
 
 /// Imports, and the function `plant()`, which writes the planted model into the output folder.
-const MODEL: &str = concat!(
-    "import \"study\" as study;\nimport \"subspace\" as subspace;\n",
-    include_str!("planted_model.rhai")
-);
+const MODEL: &str = include_str!("planted_model.rhai");
 
 /// Opens what `plant()` wrote: `directions`, `base` and `planted`.
 const OPENED: &str = r#"

@@ -111,7 +111,11 @@ fn nothing(start: usize) -> Candidates {
 /// True where a string has no closing quote yet.
 fn is_open(text: &str) -> bool {
     let Some(quote) = text.chars().next() else { return false };
-    let closed = text.len() > 1 && text.ends_with(quote) && !text.ends_with(&format!("\\{quote}"));
+    // An odd number of backslashes makes the quote a part of the string; in backticks nothing does.
+    let before = text.strip_suffix(quote).unwrap_or(text);
+    let backslashes = before.len() - before.trim_end_matches('\\').len();
+    let is_escaped = quote == '"' && backslashes % 2 == 1;
+    let closed = text.len() > 1 && text.ends_with(quote) && !is_escaped;
     matches!(quote, '"' | '`') && !closed
 }
 
@@ -453,5 +457,6 @@ mod tests {
     fn strings_are_open_until_their_quote() {
         assert!(is_open("\"") && is_open("\"a\\\"") && is_open("`a"));
         assert!(!is_open("\"a\"") && !is_open("'a"));
+        assert!(!is_open("\"a\\\\\"") && !is_open("`a\\`") && is_open("\"a\\\\\\\""));
     }
 }

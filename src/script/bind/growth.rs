@@ -13,12 +13,19 @@ use crate::error::{Error, Result};
 /// The most elements, characters or bytes that are made in one step: far more than an analysis has in a script.
 const MOST: usize = 100_000_000;
 
-/// Values that a value is made of, itself among them; no more are counted than would be too many.
-fn parts(value: &Dynamic) -> usize {
+/// Levels of arrays in arrays below which nothing is counted any more.
+const DEEPEST: usize = 1_000;
+
+/// Values that a value is made of, itself among them; no more are counted than would be too many, and what is nested too
+/// deeply counts as that.
+fn parts(value: &Dynamic, level: usize) -> usize {
+    if level > DEEPEST {
+        return MOST;
+    }
     let of_all = |values: &mut dyn Iterator<Item = &Dynamic>| {
         let mut sum = 1_usize;
         for value in values {
-            sum = sum.saturating_add(parts(value));
+            sum = sum.saturating_add(parts(value, level + 1));
             if sum > MOST {
                 break;
             }
@@ -67,7 +74,7 @@ mod growth {
     /// Errors: more than 100 million at once.
     #[rhai_fn(name = "pad", return_raw)]
     pub fn pad(array: &mut Array, length: i64, element: Dynamic) -> ScriptResult<()> {
-        let more = added("the array", array.len(), length, parts(&element))?;
+        let more = added("the array", array.len(), length, parts(&element, 0))?;
         array.resize(array.len() + more, element);
         Ok(())
     }

@@ -57,7 +57,8 @@ impl Tap for ClosureTap<'_> {
             None => Err(Error::new(format!(
                 "a hook returns a tensor, or () to leave the value; this one returned {}",
                 describe(&result)
-            ))),
+            ))
+            .hint("what it returns takes the value's place: `|value| value * 0.0` makes it zeros")),
         }
     }
 }

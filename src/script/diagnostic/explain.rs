@@ -3,7 +3,7 @@
 use rhai::EvalAltResult as E;
 
 use crate::error::did_you_mean;
-use crate::script::diagnostic::text;
+use crate::script::diagnostic::{called, text};
 use crate::script::error::core_error;
 use crate::script::isolate::plainly;
 use crate::script::registry::{Entry, Kind, Registry};
@@ -62,6 +62,7 @@ pub fn explain(error: &E, scene: &Scene) -> Explained {
         E::ErrorAssignmentToConstant(name, _) => {
             (format!("\"{name}\" is a constant"), vec!["declare it with `let` to change it".into()])
         }
+        E::ErrorArithmetic(what, _) => arithmetic(what),
         E::ErrorDataRace(..) => (
             "a captured variable is used inside the call that changes it".into(),
             vec!["copy it into a new variable before the call".into()],
@@ -143,13 +144,28 @@ fn mismatch(expected: &str, found: &str) -> Explained {
     }
 }
 
+fn arithmetic(what: &str) -> Explained {
+    let what = lower_first(what);
+    let hint = match () {
+        _ if what.starts_with("division by zero") => "a float gives inf or NaN instead: `1.0 / 0.0`",
+        _ if what.starts_with("modulo division by zero") => "the remainder of nothing is no number",
+        _ => "integers have 64 bits; floats such as 2.0 reach further",
+    };
+    (what, vec![hint.to_owned()])
+}
+
 fn bounds(what: &str, part: &str, length: usize, index: i64) -> Explained {
     let size = match length {
         0 => "is empty".to_owned(),
         1 => format!("has 1 {part}"),
         n => format!("has {n} {part}s"),
     };
-    (format!("index {index} is outside the {what}, which {size}"), Vec::new())
+    let hint = match length {
+        0 => "`is_empty()` tells whether there is one".to_owned(),
+        1 => format!("its one {part} is at 0"),
+        n => format!("its {part}s are at 0 to {}; -1 is the last", n - 1),
+    };
+    (format!("index {index} is outside the {what}, which {size}"), vec![hint])
 }
 
 /// Splits Rhai's `name (type, type)`; types may hold commas inside brackets.
@@ -220,29 +236,22 @@ fn function(called: &str, scene: &Scene) -> Explained {
         return (wrong_count(name, &[params.len()], count), hints);
     }
     if candidates.is_empty() {
-        let names = own.iter().map(|(own, _)| own.as_str()).chain(scene.registry.names());
-        let hints = did_you_mean(name, names).into_iter().collect();
         let receiver = found.first().filter(|kind| kind.starts_with(|c: char| c.is_ascii_uppercase()));
+        // What the value before the point can do is nearer than what another can.
+        let methods = receiver.map(|kind| {
+            let entries = scene.registry.entries.iter();
+            entries.filter(move |entry| entry.receiver() == kind).map(|entry| entry.name.as_str())
+        });
+        let names = own.iter().map(|(own, _)| own.as_str()).chain(scene.registry.names());
+        let hint = methods.and_then(|names| did_you_mean(name, names)).or_else(|| did_you_mean(name, names));
+        let hints = hint.into_iter().collect();
         return match receiver {
             Some(kind) => (format!("no function \"{name}\" for a {kind}"), hints),
             None => (format!("no function \"{name}\""), hints),
         };
     }
-    let mut hints: Vec<String> = Vec::new();
-    for candidate in &candidates {
-        let line = candidate.signature();
-        if !hints.contains(&line) {
-            hints.push(line);
-        }
-    }
-    const SHOWN: usize = 4;
-    let more = hints.len().saturating_sub(SHOWN);
-    hints.truncate(SHOWN);
-    let mut hint = hints.join("\n");
-    if more > 0 {
-        hint.push_str(&format!("\n… and {more} more: help(\"{name}\")"));
-    }
-    (misfit(name, &found, &candidates), vec![hint])
+    let hints = called::signatures(name, &candidates).into_iter().collect();
+    (misfit(name, &found, &candidates), hints)
 }
 
 fn module_function(module: &str, name: &str, found: &[String], scene: &Scene) -> Explained {
@@ -323,11 +332,13 @@ fn operator(name: &str, found: &[String], candidates: &[&Entry]) -> Explained {
         .collect();
     partners.sort_unstable();
     partners.dedup();
-    let hints = match partners.is_empty() {
-        true => Vec::new(),
-        false => vec![format!("{left} {name} takes {}", partners.join(", "))],
+    let hint = match left.as_str() {
+        "map" => Some("take the values out of the map: `a.x` or `a[\"x\"]`".to_owned()),
+        "array" => Some("`tensor(array)` can be computed with, number by number".to_owned()),
+        _ if !partners.is_empty() => Some(format!("{left} {name} takes {}", partners.join(", "))),
+        _ => None,
     };
-    (message, hints)
+    (message, hint.into_iter().collect())
 }
 
 /// Rhai says `Unknown property 'x' - a getter is not registered for type 'T'`.

@@ -1,5 +1,6 @@
 //! A script's error as people read it: what went wrong, where, how to mend it, and who called whom.
 
+mod called;
 mod explain;
 mod text;
 
@@ -74,7 +75,12 @@ impl Diagnostic {
             place: place.as_ref().map(|place| (place.line, place.column)),
             texts: &sources.texts(),
         };
-        let (message, hints) = explain::explain(innermost, &scene);
+        let (message, mut hints) = explain::explain(innermost, &scene);
+        if hints.is_empty() && matches!(innermost, EvalAltResult::ErrorRuntime(..)) {
+            let word = place.as_ref().map(|place| text::word_at(&text, place.line, place.column));
+            let called = word.and_then(|word| called::native(registry, &word));
+            hints.extend(called.or_else(|| called::of_module(source, &trace, sources)));
+        }
         let excerpt = place.as_ref().and_then(|place| {
             let line = text.lines().nth(place.line - 1)?.to_owned();
             let width = text::token_width(&line, place.column);

@@ -28,6 +28,12 @@ pub fn token_width(line: &str, column: usize) -> usize {
     width.max(1)
 }
 
+/// The name that begins at a place, line and column from 1; empty where none does.
+pub fn word_at(text: &str, line: usize, column: usize) -> String {
+    let line = text.lines().nth(line - 1).unwrap_or("");
+    line.chars().skip(column - 1).take_while(|c| is_name(*c)).collect()
+}
+
 /// A text in which comments and strings are blank; every character keeps its place.
 fn code(text: &str) -> String {
     let blank = |c: char| if c == '\n' { '\n' } else { ' ' };

@@ -413,7 +413,10 @@ impl Host {
         });
         match error.err_type() {
             rhai::ParseErrorType::UnexpectedEOF => true,
-            rhai::ParseErrorType::BadInput(LexError::UnterminatedString) => is_in_backticks(input),
+            // A backslash at the end of a line goes on with a string on the next one.
+            rhai::ParseErrorType::BadInput(LexError::UnterminatedString) => {
+                is_in_backticks(input) || input.trim_end_matches('\n').ends_with('\\')
+            }
             rhai::ParseErrorType::BadInput(_) | rhai::ParseErrorType::VariableUndefined(_) => false,
             _ => behind_end,
         }
