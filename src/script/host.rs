@@ -10,11 +10,10 @@ use rhai::{AST, Dynamic, Engine, EvalAltResult, Position, Scope};
 use crate::device::device_name;
 use crate::error::{Error, Result};
 use crate::interrupt;
-use crate::script::bind;
-use crate::script::careful;
 use crate::script::context::{Context, Output, Parts};
 use crate::script::diagnostic::Diagnostic;
 use crate::script::error::{ScriptResult, core_error, is_interrupt};
+use crate::script::functions;
 use crate::script::library::Script;
 use crate::script::permissions::Permissions;
 use crate::script::registry::Registry;
@@ -22,6 +21,8 @@ use crate::script::resolver::Resolver;
 use crate::script::run::{Folder, Outcome, Run, Surroundings, sha256};
 use crate::script::settings::{Declared, Import, Settings, declared};
 
+/// Short texts that an engine keeps one copy of, as many as Rhai's own default.
+const STRINGS: usize = 256;
 /// Script functions may call each other this deep.
 const CALL_DEPTH: usize = 200;
 
@@ -235,12 +236,15 @@ impl Failure {
 }
 
 fn engine(context: &Context, resolver: &Resolver, max_operations: Option<u64>) -> Engine {
-    let mut engine = Engine::new();
+    let mut engine = Engine::new_raw();
+    engine.set_max_strings_interned(STRINGS);
     engine.set_max_call_levels(CALL_DEPTH);
     engine.set_max_expr_depths(EXPRESSION_DEPTH, EXPRESSION_DEPTH);
     // A misspelt variable is found before the script has worked for an hour, a misspelt property when it is read.
     engine.set_strict_variables(true);
     engine.set_fail_on_invalid_map_property(true);
+    // Operators are looked up, so that floats are compared as `careful` has it.
+    engine.set_fast_operators(false);
     engine.set_default_tag(Dynamic::from(context.clone()));
     // Rhai's own count begins anew in closures that native functions call.
     let taken = Cell::new(0_u64);
@@ -267,10 +271,6 @@ fn engine(context: &Context, resolver: &Resolver, max_operations: Option<u64>) -
     });
     engine.set_module_resolver(resolver.clone());
     resolver.renaming().install(&mut engine);
-    engine.register_global_module(careful::module().into());
-    engine.register_global_module(bind::growth::module().into());
-    for room in bind::ROOMS {
-        engine.register_global_module(room.module().into());
-    }
+    functions::register(&mut engine);
     engine
 }

@@ -15,6 +15,7 @@ pub mod definitions;
 pub mod diagnostic;
 pub mod docs;
 pub mod error;
+mod functions;
 pub mod golden;
 pub mod help;
 pub mod host;

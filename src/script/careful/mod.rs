@@ -1,6 +1,7 @@
 //! Functions of Rhai's own library that would wait without an end or bring the process down: the same functions with a
 //! look first. They take the place of Rhai's, whose documentation holds for them.
 
+mod compare;
 mod sort;
 
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ pub fn module() -> Module {
     let waits = |name: &str| FuncRegistration::new(name).with_volatility(true);
     waits("sleep").set_into_module(&mut module, |seconds: INT| sleep(seconds as f64));
     waits("sleep").set_into_module(&mut module, sleep);
+    compare::register(&mut module);
     let plain = FuncRegistration::new;
     plain("sort").set_into_module(&mut module, sort::sort);
     plain("sort_desc").set_into_module(&mut module, sort::sort_desc);
