@@ -90,7 +90,9 @@ impl Tap for AttentionTap<'_> {
                 pattern.get(prompt)?.contiguous()?.index_select(&index, 1)?.mean(1)?.to_vec2()?;
             for (head, weights) in heads.iter().enumerate() {
                 for (category, Category { positions, .. }) in self.categories.iter().enumerate() {
-                    let attention = positions[prompt].iter().map(|&key| f64::from(weights[key])).sum();
+                    // From 0 on: the sum of nothing is −0 in Rust.
+                    let attention =
+                        positions[prompt].iter().fold(0.0, |sum, &key| sum + f64::from(weights[key]));
                     self.rows.push(Row { prompt, layer, head, category, attention });
                 }
             }

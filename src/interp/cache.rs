@@ -113,7 +113,11 @@ impl Cache {
     /// # Errors
     /// Where the file cannot be read, or holds a tensor that is named after no site.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
-        let tensors = candle_core::safetensors::load(path, device).within(|| path.display())?;
+        let tensors = candle_core::safetensors::load(path, device).map_err(|error| {
+            Error::from(error)
+                .within(path.display())
+                .hint("expected a safetensors file that a cache was saved to")
+        })?;
         let values = tensors
             .into_iter()
             .map(|(name, tensor)| Ok((name.parse::<Site>().within(|| path.display())?, Held::Chosen(tensor))))

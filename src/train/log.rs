@@ -25,7 +25,7 @@ impl TrainingLog {
     /// numbers are shown beside the bar.
     ///
     /// # Errors
-    /// Values of different kinds in one column; the file cannot be written.
+    /// Values of different kinds in one column, and the row is not kept; the file cannot be written.
     pub fn record(&mut self, row: Vec<(String, Cell)>) -> Result<()> {
         let seconds = self.last.elapsed().as_secs_f64();
         self.last = Instant::now();
@@ -35,9 +35,11 @@ impl TrainingLog {
             row.push(("seconds".to_owned(), Cell::Float(seconds)));
         }
         self.rows.push(row);
+        // A row that does not fit is not kept: the table would be lost.
+        let table = self.frame().inspect_err(|_| drop(self.rows.pop()))?;
         self.bar.advance(1);
         if let Some(path) = &self.path {
-            self.frame()?.write_csv(path)?;
+            table.write_csv(path)?;
         }
         Ok(())
     }
