@@ -81,6 +81,16 @@ impl Input {
 }
 
 impl Session {
+    /// The names that an input sees, none of them a constant: Rhai would put a constant's value into functions, which a
+    /// script does not see.
+    fn names(&self) -> Scope<'static> {
+        let mut names = Scope::new();
+        for (name, ..) in self.scope.iter_raw() {
+            names.push(name.to_owned(), ());
+        }
+        names
+    }
+
     /// Its variables, as name, value and whether it is a constant, in the order in which they were declared.
     pub fn variables(&self) -> Vec<(String, Dynamic, bool)> {
         let mut found: Vec<(String, Dynamic, bool)> = Vec::new();
@@ -270,7 +280,7 @@ impl Host {
                 input.used = session.last;
             }
             self.resolver.renaming().read_last_value(places);
-            let compiled = self.engine.compile_with_scope(&session.scope, &input.text);
+            let compiled = self.engine.compile_with_scope(&session.names(), &input.text);
             self.resolver.renaming().read_last_value(BTreeSet::new());
             let mut ast = compiled?;
             ast.set_source(name);
@@ -402,7 +412,7 @@ impl Host {
     /// True where `input` is the beginning of a statement rather than a whole or a wrong one.
     pub fn is_incomplete(&self, session: &Session, input: &str) -> bool {
         self.resolver.renaming().read_last_value(last_values(input));
-        let compiled = self.engine.compile_with_scope(&session.scope, input);
+        let compiled = self.engine.compile_with_scope(&session.names(), input);
         self.resolver.renaming().read_last_value(BTreeSet::new());
         let Err(error) = compiled else { return false };
         let end = input.trim_end();
