@@ -193,6 +193,8 @@ fn variable(name: &str, scene: &Scene) -> Explained {
     let hint = if let Some((module, _)) = name.split_once("::").filter(|(module, _)| scene.is_module(module))
     {
         Some(format!("a script sees a module's functions: `mora doc {module}` lists them"))
+    } else if name.starts_with("global::") {
+        Some("it is no constant of this script or input: pass it as a parameter".into())
     } else if scene.is_module(name) {
         Some(format!("\"{name}\" is a module: its functions stand behind `::`, as in `{name}::name(…)`"))
     } else if names.contains(name) {

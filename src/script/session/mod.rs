@@ -17,8 +17,8 @@ use crate::script::settings::declared;
 use crate::script::source::{CLOSURE, INPUT};
 use crate::script::value::type_name;
 use text::{
-    declared_in, end_of_code, end_of_statements, is_in_backticks, last_values, names_in, offset, renamed,
-    without_comments, without_functions,
+    declared_in, end_of_code, end_of_statements, functions_alone, is_in_backticks, last_values, names_in,
+    offset, renamed, without_comments, without_functions,
 };
 
 /// The name of the last value that a session showed.
@@ -284,6 +284,9 @@ impl Host {
             self.resolver.renaming().read_last_value(BTreeSet::new());
             let mut ast = compiled?;
             ast.set_source(name);
+            if ast.has_functions() {
+                self.check_functions(session, &input.text)?;
+            }
             input.has_begun = true;
             self.context.sources().note_closures(name, &ast);
             input.variables = variables_of(&ast);
@@ -407,6 +410,18 @@ impl Host {
             }
         }
         sites
+    }
+
+    /// Refuses functions that read variables of the session: in a script, which a saved session is, they see none.
+    fn check_functions(&self, session: &Session, text: &str) -> ScriptResult<()> {
+        let Err(error) = self.engine.compile(functions_alone(text)) else { return Ok(()) };
+        match error.err_type() {
+            rhai::ParseErrorType::VariableUndefined(name) if session.scope.contains(name) => {
+                Err(error.into())
+            }
+            // Of the rest the whole text has told already: modules are imported outside of functions.
+            _ => Ok(()),
+        }
     }
 
     /// True where `input` is the beginning of a statement rather than a whole or a wrong one.
