@@ -79,6 +79,7 @@ mod asserts;
 mod base;
 mod cells;
 mod charts;
+mod difference;
 mod frame;
 mod generate;
 pub mod growth;
