@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::error::{Error, Result, did_you_mean};
 use crate::script::bind;
-use crate::script::modules;
+use crate::script::modules::{FunctionDoc, ModuleDoc};
 use crate::script::registry::{Entry, Kind, LANGUAGE, Registry};
 
 /// Every room with the names in it.
@@ -49,11 +49,12 @@ fn wrapped(names: &[&str], width: usize, indent: &str) -> String {
     lines.iter().map(|line| format!("{indent}{line}")).collect::<Vec<_>>().join("\n")
 }
 
-/// What there is to know about `name`: a room, a type, or everything that is called so.
+/// What there is to know about `name`: a room, a type, or everything that is called so, here or in modules of a
+/// library.
 ///
 /// # Errors
 /// Nothing is called so; the hint names the nearest.
-pub fn about(registry: &Registry, name: &str) -> Result<String> {
+pub fn about(registry: &Registry, library: &[ModuleDoc], name: &str) -> Result<String> {
     if let Some(room) = bind::ROOMS.iter().find(|room| room.name == name) {
         let mut text = format!("{}: {}\n", room.name, room.about);
         text.push_str(&shown(sections(registry, name)));
@@ -71,27 +72,35 @@ pub fn about(registry: &Registry, name: &str) -> Result<String> {
     }
     let entries: Vec<&Entry> = registry.named(name).collect();
     text.push_str(&shown(grouped(registry, &entries)));
-    text.push_str(&of_library(name));
+    text.push_str(&of_library(library, name));
     if !text.trim().is_empty() {
         return Ok(text.trim().to_owned());
     }
     let error = Error::new(format!("nothing is called \"{name}\""));
-    let library = modules::library();
     let names = registry.names().chain(bind::ROOMS.iter().map(|room| room.name));
-    Err(match did_you_mean(name, names.chain(library.iter().map(|module| module.name.as_str()))) {
+    let modules = library.iter().map(|module| module.name.as_str());
+    let functions: Vec<String> = library
+        .iter()
+        .filter(|_| name.contains("::"))
+        .flat_map(|module| {
+            module.functions.iter().map(|function| format!("{}::{}", module.name, function.name))
+        })
+        .collect();
+    let names = names.chain(modules).chain(functions.iter().map(String::as_str));
+    Err(match did_you_mean(name, names) {
         Some(hint) => error.hint(hint),
         None => error.hint("help() lists what there is"),
     })
 }
 
 /// A module of the library, or its functions of that name: `games`, `games::game` or `game`.
-fn of_library(name: &str) -> String {
+fn of_library(library: &[ModuleDoc], name: &str) -> String {
     let mut text = String::new();
-    for module in modules::library() {
+    for module in library {
         if module.name == name {
             let _ = writeln!(text, "\nimport \"{0}\" as {0};\n{1}", module.name, indented(&module.doc));
         }
-        let is_meant = |function: &modules::FunctionDoc| {
+        let is_meant = |function: &FunctionDoc| {
             module.name == name
                 || function.name == name
                 || format!("{}::{}", module.name, function.name) == name
@@ -161,12 +170,12 @@ fn shown(sections: impl IntoIterator<Item = Section>) -> String {
 ///
 /// # Errors
 /// Nothing is called so or has these words.
-pub fn look_up(registry: &Registry, words: &[String]) -> Result<String> {
+pub fn look_up(registry: &Registry, library: &[ModuleDoc], words: &[String]) -> Result<String> {
     match words {
         [] => Ok(overview(registry)),
-        [name] => about(registry, name)
-            .or_else(|error| search(registry, std::slice::from_ref(name)).map_err(|_| error)),
-        words => search(registry, words),
+        [name] => about(registry, library, name)
+            .or_else(|error| search(registry, library, std::slice::from_ref(name)).map_err(|_| error)),
+        words => search(registry, library, words),
     }
 }
 
@@ -174,16 +183,14 @@ pub fn look_up(registry: &Registry, words: &[String]) -> Result<String> {
 ///
 /// # Errors
 /// Nothing has.
-pub fn search(registry: &Registry, words: &[String]) -> Result<String> {
+pub fn search(registry: &Registry, library: &[ModuleDoc], words: &[String]) -> Result<String> {
     let words: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
     let has_all = |text: &str| words.iter().all(|word| text.contains(word.as_str()));
     let built_in = bind::ROOMS.iter().flat_map(|room| sections(registry, room.name));
-    let library = modules::library().into_iter().flat_map(|module| {
-        module.functions.into_iter().map(|function| Section {
-            name: function.name,
-            signatures: vec![function.signature],
-            doc: function.doc,
-        })
+    let library = library.iter().flat_map(|module| &module.functions).map(|function| Section {
+        name: function.name.clone(),
+        signatures: vec![function.signature.clone()],
+        doc: function.doc.clone(),
     });
     let found: Vec<Section> = built_in
         .chain(library)
@@ -211,7 +218,7 @@ pub fn reference(registry: &Registry) -> Result<String> {
         .iter()
         .map(|room| room.name)
         .filter(|name| *name != LANGUAGE)
-        .map(|name| about(registry, name))
+        .map(|name| about(registry, &[], name))
         .collect();
     Ok(rooms?.join("\n\n"))
 }
