@@ -123,6 +123,10 @@ impl New {
 /// Writes the script and its golden output into the working folder.
 fn create(name: &str) -> Result<[String; 2]> {
     let is_plain = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
+    if is_plain && name.starts_with('-') {
+        let what = format!("expected a name that begins with a letter, a digit or _, found \"{name}\"");
+        return Err(Error::new(what).hint("mora takes what begins with a dash for an option"));
+    }
     if !is_plain {
         return Err(Error::new(format!("expected a name of letters, digits, _ and -, found \"{name}\"")));
     }
