@@ -61,12 +61,24 @@ pub fn about(registry: &Registry, library: &[ModuleDoc], name: &str) -> Result<S
         return Ok(text.trim_end().to_owned());
     }
     let mut text = String::new();
+    if let Some((kind, member)) = split_member(registry, name) {
+        let of_kind = || registry.entries.iter().filter(|entry| is_member(entry, kind));
+        let entries: Vec<&Entry> = of_kind().filter(|entry| entry.name == member).collect();
+        if !entries.is_empty() {
+            return Ok(shown(grouped(registry, &entries)).trim().to_owned());
+        }
+        let error = Error::new(format!("nothing of type {kind} is called \"{member}\""));
+        return Err(match did_you_mean(member, of_kind().map(|entry| entry.name.as_str())) {
+            Some(hint) => error.hint(hint),
+            None => error.hint(format!("help(\"{kind}\") lists what there is")),
+        });
+    }
     for kind in registry.types.iter().filter(|kind| kind.name == name) {
         let _ = writeln!(text, "{}\n{}\n", kind.name, indented(&kind.doc));
         let entries: Vec<&Entry> = registry
             .entries
             .iter()
-            .filter(|entry| entry.receiver() == name && entry.room == kind.room && !is_printing(&entry.name))
+            .filter(|entry| is_member(entry, name) && !is_printing(&entry.name))
             .collect();
         text.push_str(&shown(grouped(registry, &entries)));
     }
@@ -91,6 +103,21 @@ pub fn about(registry: &Registry, library: &[ModuleDoc], name: &str) -> Result<S
         Some(hint) => error.hint(hint),
         None => error.hint("help() lists what there is"),
     })
+}
+
+/// `Model.run` as errors and signatures write it, also `model.run(`: a type, and what may be its property or method.
+fn split_member<'a>(registry: &'a Registry, name: &'a str) -> Option<(&'a str, &'a str)> {
+    let (receiver, member) = name.split_once('.')?;
+    let member = member.split('(').next().unwrap_or(member).trim();
+    let kinds = registry.entries.iter().map(Entry::receiver);
+    let kind =
+        kinds.filter(|kind| !kind.is_empty()).find(|kind| kind.eq_ignore_ascii_case(receiver.trim()))?;
+    Some((kind, member))
+}
+
+/// True for what a value of this type can do: its properties, methods, index and operators.
+fn is_member(entry: &Entry, kind: &str) -> bool {
+    entry.receiver() == kind
 }
 
 /// A module of the library, or its functions of that name: `games`, `games::game` or `game`.
@@ -173,6 +200,7 @@ fn shown(sections: impl IntoIterator<Item = Section>) -> String {
 pub fn look_up(registry: &Registry, library: &[ModuleDoc], words: &[String]) -> Result<String> {
     match words {
         [] => Ok(overview(registry)),
+        [name] if split_member(registry, name).is_some() => about(registry, library, name),
         [name] => about(registry, library, name)
             .or_else(|error| search(registry, library, std::slice::from_ref(name)).map_err(|_| error)),
         words => search(registry, library, words),
@@ -221,4 +249,40 @@ pub fn reference(registry: &Registry) -> Result<String> {
         .map(|name| about(registry, &[], name))
         .collect();
     Ok(rooms?.join("\n\n"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_is_found_as_errors_write_it() {
+        let registry = Registry::read().unwrap();
+        let look = |name: &str| look_up(&registry, &[], &[name.to_owned()]);
+        for name in ["Model.run", "model.run", "Model.run(prompts)"] {
+            let text = look(name).unwrap();
+            assert!(text.starts_with("Model.run(") && !text.contains("Run.logits"), "{text}");
+        }
+        assert!(look("Run.logits").unwrap().starts_with("Run.logits -> Tensor"));
+        assert!(look("array.push").unwrap().contains("push"));
+        let error = look("Model.rum").unwrap_err();
+        assert_eq!(error.what(), "nothing of type Model is called \"rum\"");
+        assert_eq!(error.help(), Some("did you mean \"run\"?"));
+    }
+
+    #[test]
+    fn a_type_belongs_to_one_room_and_is_shown_with_all_its_methods() {
+        let registry = Registry::read().unwrap();
+        let mut names: Vec<&str> = registry.types.iter().map(|kind| kind.name.as_str()).collect();
+        names.sort_unstable();
+        let twice: Vec<&[&str]> = names.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+        assert!(twice.is_empty(), "{twice:?}");
+        let model = about(&registry, &[], "Model").unwrap();
+        // Of the rooms model, interp, lora and sweep.
+        for method in ["Model.run(", "Model.lens(", "Model.with_adapter(", "Model.patch_sweep("] {
+            assert!(model.contains(method), "{method}");
+        }
+        assert!(!about(&registry, &[], "frame").unwrap().contains("A tensor."));
+    }
 }
