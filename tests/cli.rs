@@ -285,6 +285,26 @@ fn a_new_script_runs_and_passes_its_test() {
     let (code, _, stderr) = run(folder.path(), &["new", "mine"]);
     assert!(code == 1 && stderr.contains("is there already"), "{stderr}");
     assert_eq!(run(folder.path(), &["new", "../mine"]).0, 1);
+    let (code, stdout, _) = run(folder.path(), &["test"]);
+    assert!(code == 0 && stdout.contains("mine.rhai"), "{stdout}");
+    let (code, _, stderr) = run(folder.path(), &["new", "--", "-x"]);
+    assert!(code == 1 && stderr.contains("found \"-x\""), "{stderr}");
+    assert!(!folder.path().join("-x.rhai").exists());
+}
+
+#[test]
+fn what_looks_like_a_test_and_is_none_is_told() {
+    let module = "fn test_one() {}\nfn test_two(value) {}\nprivate fn test_three() {}\n";
+    let folder = folder(&[("tests/sums.rhai", module)]);
+    let (code, stdout, stderr) = run(folder.path(), &["test"]);
+    assert!(code == 0 && stdout.contains("1 passed"), "{stdout}{stderr}");
+    assert!(
+        stderr.contains("tests/sums.rhai::test_two is passed over: a test has no parameters"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("tests/sums.rhai::test_three is passed over: a private function"), "{stderr}");
+    let (code, _, stderr) = run(folder.path(), &["test", "--filter", "four"]);
+    assert!(code == 1 && stderr.contains("in the working folder, tests"), "{stderr}");
 }
 
 #[test]

@@ -366,9 +366,9 @@ fn a_model_is_loaded_at_the_start() {
 #[test]
 fn piped_input_runs_as_a_script_without_decoration() {
     let folder = folder();
-    let run = |input: &str| {
+    let given = |flags: &[&str], input: &str| {
         use std::io::Write;
-        let mut child = command(folder.path(), &[])
+        let mut child = command(folder.path(), flags)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -379,9 +379,17 @@ fn piped_input_runs_as_a_script_without_decoration() {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         (text(output.stdout), text(output.stderr), output.status.code())
     };
+    let run = |input: &str| given(&[], input);
     let (printed, complained, code) = run("let x = 2;\nfn f(a) {\n    a * 2\n}\nprint(f(x));\nx + 1\n");
     assert_eq!((printed.as_str(), complained.as_str(), code), ("4\n", "", Some(0)));
     let (printed, complained, code) = run("print(1);\nnothing\n");
     assert_eq!((printed.as_str(), code), ("", Some(1)));
+    assert!(complained.starts_with("error: no variable \"nothing\"\n --> stdin:2:1"), "{complained}");
+    let model = ["--model", "mora/tiny-ipd"];
+    let (printed, complained, code) = given(&model, "print(model.n_heads);\n");
+    assert_eq!((printed.as_str(), complained.as_str(), code), ("8\n", "", Some(0)));
+    let own = "let model = load_model(setting(\"model\", \"none\"));\nprint(model.n_heads);\n";
+    assert_eq!(given(&model, own).0, "8\n");
+    let (_, complained, _) = given(&model, "print(model.n_heads);\nnothing\n");
     assert!(complained.starts_with("error: no variable \"nothing\"\n --> stdin:2:1"), "{complained}");
 }

@@ -24,7 +24,7 @@ use crate::script::diagnostic::Diagnostic;
 use crate::script::host::{Host, Options, STACK};
 use crate::script::library::Script;
 use crate::script::permissions::Permissions;
-use crate::script::resolver;
+use crate::script::search;
 use crate::{device, interrupt};
 
 /// The script or command failed.
@@ -161,7 +161,7 @@ impl Running {
         let named = values.chain(setup.model.as_deref()).map(str::to_owned).collect();
         // Whoever runs a script means the folder that it lies in, and the library folders, too.
         let mut read = self.allow_read.clone();
-        read.extend(script.folder.iter().cloned().chain(resolver::folders()));
+        read.extend(script.folder.iter().cloned().chain(search::folders()));
         let permissions =
             Permissions::limited(setup.out.as_deref(), &read, &self.allow_write, self.allow_net, named);
         let (wait, max_operations, timeout) = (self.wait, self.max_operations, self.timeout);

@@ -12,9 +12,10 @@ use crate::script::docs::OptionDoc;
 use crate::script::host::Host;
 use crate::script::registry::{Entry, Kind, LANGUAGE};
 use crate::script::scan::{Class, KEYWORDS, Piece, pieces};
+use crate::script::search::Search;
 use crate::script::session::Session;
 use crate::script::value::{Value, type_name};
-use crate::script::{docs, help, library, modules, resolver};
+use crate::script::{docs, help, library};
 
 /// What can be written from byte `start` on, each with what a list shows of it.
 pub struct Candidates {
@@ -149,7 +150,7 @@ fn after_colon(host: &Host, session: &Session, text: &str) -> Candidates {
         }
         "help" | "doc" => {
             let known = host.registry().into_iter().flat_map(|registry| registry.names());
-            let library = modules::library();
+            let library = Search::default().docs(None, "", |_| true);
             let modules = library.iter().flat_map(|module| {
                 let functions =
                     module.functions.iter().map(|function| format!("{}::{}", module.name, function.name));
@@ -191,12 +192,8 @@ fn in_string(host: &Host, session: &Session, typed: &Typed) -> Candidates {
     let start = typed.text.len() - content.len();
     let before = at.checked_sub(1).map_or("", |before| typed.piece(before));
     if before == "import" {
-        let found = resolver::folders()
-            .into_iter()
-            .flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten());
-        let stems = found.filter_map(|entry| Some(entry.path().file_stem()?.to_str()?.to_owned()));
-        let library = modules::library().into_iter().map(|module| module.name);
-        return matching(start, content, library.chain(stems).map(pair));
+        let library = Search::default().list().into_iter().map(|place| place.name);
+        return matching(start, content, library.map(pair));
     }
     // `frame["…`, `map["…`, `cache["…`
     if before == "["

@@ -4,6 +4,7 @@ mod assistant;
 mod commands;
 mod complete;
 mod picture;
+mod piped;
 mod show;
 
 use std::cell::RefCell;
@@ -64,6 +65,9 @@ impl Command {
 fn piped(setup: Setup) -> Result<u8> {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).within(|| "stdin")?;
+    if let Some(model) = &setup.model {
+        text = piped::with_model(&text, model);
+    }
     let script = Script { name: "stdin".into(), source: "stdin".into(), text, folder: Some(PathBuf::new()) };
     Ok(cli::run(&script, Running::of(setup)))
 }

@@ -202,8 +202,7 @@ mod tokens {
     use crate::script::bind::prelude::*;
 
     type Model = crate::model::Model;
-    /// A table.
-    pub type Frame = crate::frame::Frame;
+    type Frame = crate::frame::Frame;
 
     /// The token ids of a text as a prompt: with the model's leading special tokens, unless the text has them
     /// already.
@@ -319,10 +318,8 @@ mod run {
     use crate::script::bind::prompt::Prompts;
 
     type Model = crate::model::Model;
-    /// A tensor.
-    pub type Tensor = crate::tensor::NamedTensor;
-    /// What sites held during a run.
-    pub type Cache = crate::interp::cache::Cache;
+    type Tensor = crate::tensor::NamedTensor;
+    type Cache = crate::interp::cache::Cache;
 
     /// What a forward over prompts left.
     pub type Run = super::Run;
