@@ -164,7 +164,7 @@ fn ctrl_c_stops_what_runs_and_keeps_the_session() {
         "model.run_with_hooks(\"They chose\", #{ \"blocks.*.hook_mlp_out\": |act| { sleep(0.3); () } })",
         "sleep(100)",
     ] {
-        session.0.send(&format!("print(\"be\" + \"gun\"); {long}\r"));
+        session.0.send(&format!("done.push(0); print(\"be\" + \"gun\"); {long}\r"));
         session.0.wait_for("begun");
         session.0.send(CTRL_C);
         session.0.wait_for("interrupted");
