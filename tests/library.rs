@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "common/process.rs"]
-#[allow(dead_code)]
 mod process;
 
 use process::{folder, mora, run, write};

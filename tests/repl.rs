@@ -142,7 +142,7 @@ fn tab_completes_names_members_options_sites_files_and_commands() {
     session.expect("model.patch_sweep([], #{ engine: \"nai\t", "engine: \"naive");
     session.expect("model.run_with_hooks([], #{ \"blocks.3.hook_mlp\t", "blocks.3.hook_mlp_out");
     session.expect("model.run_with_hooks([], #{ \"blocks.*.hook_resid_p\t\t", "hook_resid_pre");
-    session.expect("load_model(\"mora/tiny-ipd/PT3_D\t", "mora/tiny-ipd/PT3_De");
+    session.expect("load_adapter(\"mora/tiny-ipd/PT3_D\t", "mora/tiny-ipd/PT3_De");
     session.expect("rows.column(\"del\t", "rows.column(\"delta");
     session.expect("read_csv(\"rows_of\t", "rows_of_mine.csv");
     session.expect("games::ga\t", "games::game");
@@ -164,7 +164,7 @@ fn ctrl_c_stops_what_runs_and_keeps_the_session() {
         "model.run_with_hooks(\"They chose\", #{ \"blocks.*.hook_mlp_out\": |act| { sleep(0.3); () } })",
         "sleep(100)",
     ] {
-        session.0.send(&format!("print(\"be\" + \"gun\"); {long}\r"));
+        session.0.send(&format!("done.push(0); print(\"be\" + \"gun\"); {long}\r"));
         session.0.wait_for("begun");
         session.0.send(CTRL_C);
         session.0.wait_for("interrupted");

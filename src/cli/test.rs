@@ -26,7 +26,7 @@ pub struct Test {
     #[arg(long)]
     bless: bool,
     /// Tests that run at the same time [default: one for each core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = cli::parallel)]
     jobs: Option<u16>,
     /// Write the results as JUnit XML too
     #[arg(long, value_name = "FILE")]

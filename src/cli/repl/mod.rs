@@ -3,9 +3,12 @@
 mod assistant;
 mod commands;
 mod complete;
+mod known;
 mod picture;
 mod piped;
+mod quoted;
 mod show;
+mod typed;
 
 use std::cell::RefCell;
 use std::io::{IsTerminal, Read};
