@@ -113,23 +113,30 @@ fn a_script_that_writes_nothing_needs_no_folder() {
     assert!(names(&folder.path().join("out/says")).is_empty());
 }
 
-/// Both begin before either has written: the second is refused where it writes.
+/// A run of hours may write at its end alone: nobody else gets into its folder before.
 #[test]
-fn runs_that_begin_together_do_not_share_the_folder() {
+fn a_run_that_has_written_nothing_yet_has_its_folder() {
     let late = (
         "late.rhai",
         "print(\"ready\"); loop { try { read_csv(\"go.csv\"); break; } catch { } } write_text(\"late.txt\", \"late\");",
     );
-    let folder = folder(&[ENDLESS, late]);
-    let second = ready(folder.path(), &["script", "late", "--out", "one"]);
-    let first = ready(folder.path(), &["script", "endless", "--out", "one"]);
+    let folder = folder(&[QUICK, late]);
+    let first = ready(folder.path(), &["script", "late", "--out", "one"]);
+    let (code, stdout, stderr) = run(folder.path(), &["script", "quick", "--out", "one"]);
+    assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
+    assert!(stderr.contains("the run of \"late\""), "{stderr}");
     std::fs::write(folder.path().join("go.csv"), "a\n1\n").unwrap();
-    let (code, _, stderr) = ended(second.wait_with_output().unwrap());
-    assert!(code == 1 && stderr.contains("the run of \"endless\""), "{code} {stderr}");
-    assert!(stderr.contains("--> late.rhai:1:"), "{stderr}");
-    interrupt(&first);
-    first.wait_with_output().unwrap();
-    assert_eq!(names(&folder.path().join("one")), ["first.txt", "run.json"]);
+    assert_eq!(ended(first.wait_with_output().unwrap()).0, 0);
+    assert_eq!(names(&folder.path().join("one")), ["late.txt", "run.json"]);
+}
+
+/// A folder that cannot be is found before the work.
+#[test]
+fn an_output_folder_that_is_a_file_is_refused_at_once() {
+    let folder = folder(&[QUICK, ("one", "a file")]);
+    let (code, stdout, stderr) = run(folder.path(), &["script", "quick", "--out", "one"]);
+    assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
+    assert!(stderr.contains("one") && stderr.contains("--out DIR"), "{stderr}");
 }
 
 #[test]

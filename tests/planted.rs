@@ -11,7 +11,6 @@ use common::script::printed;
 /// Tables of six components in fifteen prompts. `effect` gives the mean of a component.
 const TABLES: &str = r#"
     import "effects" as effects;
-    import "interaction" as interaction;
 
     /// Effects of six components in fifteen prompts: normal, with a mean of their own.
     fn table(random, means) {
@@ -128,77 +127,6 @@ fn a_value_that_is_carried_over_is_no_asymmetry() {
     check_share("by the sum", found[1], 1_000, 0.0490, 0.0490);
     // d_z = 2.2 / √2 in 15 prompts.
     assert!(found[2] >= 985, "found in {} of 1000", found[2]);
-}
-
-#[test]
-fn correlations_of_equal_models_do_not_differ() {
-    let found = counted(
-        r#"
-        let random = generator(4);
-        let family = 0; let single = 0; let hits = 0; let others = 0;
-        // Norms of six components: a common part makes them correlate, alike in both models.
-        fn norms(random, together) {
-            let rows = [];
-            for prompt in 0..15 {
-                let common = random.rand_normal();
-                let pair = random.rand_normal();
-                for component in 0..6 {
-                    let own = if together && component < 2 { 3.0 * pair } else { 0.0 };
-                    rows.push([`L${component}_MLP`, prompt, 10.0 + common + random.rand_normal() + own]);
-                }
-            }
-            frame(["component", "prompt", "norm"], rows)
-        }
-        for repetition in 0..1000 {
-            let found = interaction::compared(norms(random, false), norms(random, false), #{ draws: 99, seed: repetition });
-            let p = found.column("p_family");
-            if p.some(|p| p < 0.0501) { family += 1; }
-            for p in found.column("p_permutation") { if p < 0.0501 { single += 1; } }
-        }
-        print(family);
-        print(single);
-        "#,
-    );
-    // With 99 draws p is a multiple of 0.01.
-    check_share("any pair", found[0], 1_000, LEVEL, LEVEL);
-    // The pairs of one repetition depend on each other: the count spreads more than independent ones would.
-    let share = found[1] as f64 / 15_000.0;
-    assert!((0.035..0.065).contains(&share), "single pairs: {share}");
-}
-
-#[test]
-fn a_planted_difference_of_correlations_is_found() {
-    let found = counted(
-        r#"
-        let random = generator(5);
-        // In the first model the first two components rise and fall together, in the second against each other.
-        fn norms(random, sign) {
-            let rows = [];
-            for prompt in 0..15 {
-                let pair = random.rand_normal();
-                for component in 0..6 {
-                    let own = if component == 0 { 3.0 * pair } else if component == 1 { 3.0 * sign * pair } else { 0.0 };
-                    rows.push([`L${component}_MLP`, prompt, 10.0 + random.rand_normal() + own]);
-                }
-            }
-            frame(["component", "prompt", "norm"], rows)
-        }
-        let hits = 0; let first = 0; let others = 0;
-        // With 39 draws p is a multiple of 0.025.
-        for repetition in 0..1000 {
-            let found = interaction::compared(norms(random, 1.0), norms(random, -1.0), #{ draws: 39, seed: repetition });
-            let beyond = found.filter(|row| row.p_family < 0.0501);
-            if beyond.filter(|row| row.from == "L0_MLP" && row.to == "L1_MLP").height > 0 { hits += 1; }
-            if found.top("difference", 1)[0].to == "L1_MLP" { first += 1; }
-            if beyond.filter(|row| row.from != "L0_MLP" || row.to != "L1_MLP").height > 0 { others += 1; }
-        }
-        for count in [hits, first, others] { print(count); }
-        "#,
-    );
-    assert!(found[0] >= 985, "found in {} of 1000", found[0]);
-    assert!(found[1] >= 995, "the largest in {} of 1000", found[1]);
-    // The planted pair is among what an exchange may reach, so that the others are tested below the level.
-    check_share("another pair", found[2], 1_000, 0.0, LEVEL);
 }
 
 #[test]

@@ -231,6 +231,10 @@ fn a_saved_session_runs_whatever_was_typed() {
         ":undo",
         "let a = [7]; a[3]; let a = 9;",
         "a",
+        "const SEEN = 4;",
+        // A function of a script sees no constant: what is refused now would be then.
+        "fn sees() { SEEN }",
+        "fn beside(SEEN) { \"SEEN\" + SEEN } SEEN",
     ] {
         session.give(line);
     }
@@ -242,7 +246,7 @@ fn a_saved_session_runs_whatever_was_typed() {
         .output()
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), "()\n1\n42\n2\n5\n[2, 4]\n[7]\n");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "()\n1\n42\n2\n5\n[2, 4]\n[7]\n4\n");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! One run at a time in an output folder.
 //!
-//! A run holds a lock on a small file in the folder from its first output to its end. The system gives the lock back
+//! A run holds a lock on a small file in the folder from its beginning to its end. The system gives the lock back
 //! when a process ends, however it ends, so a run that was killed is in nobody's way. The file says who holds the lock,
 //! and is gone when the run has ended.
 
@@ -20,7 +20,7 @@ pub const FILE: &str = ".mora-lock";
 /// How often a lock is tried.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Tries before a lock counts as held: whoever looks holds it for a moment, too, and a new holder writes its name first.
+/// Tries before a lock counts as held: a new holder writes its name first.
 const TRIES: usize = 4;
 
 /// What to do where another run writes into the folder.
@@ -55,6 +55,11 @@ impl Claim {
         }
         loop {
             let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
+            if file.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+                // The holder before made the folder, and took it away again as it had written nothing.
+                std::fs::create_dir_all(folder).within(|| folder.display().to_string())?;
+                continue;
+            }
             let file = file.within(|| format!("cannot write into {}", folder.display()))?;
             match file.try_lock() {
                 // The holder before removed the file when it had ended: this one is nobody's any more.
@@ -69,22 +74,6 @@ impl Claim {
                 Err(TryLockError::Error(_)) => return Ok(Self { path, file: None }),
             }
         }
-    }
-
-    /// Sees to it that no other run writes into the folder now, before a long work is begun. What is not there yet, and
-    /// what cannot be locked, is free.
-    ///
-    /// # Errors
-    /// Another run writes into the folder. An interrupt ends the waiting.
-    pub fn look(folder: &Path, patience: Patience) -> Result<()> {
-        let mut waiting = Waiting::new(folder, patience);
-        while let Ok(file) = File::open(folder.join(FILE)) {
-            match file.try_lock_shared() {
-                Err(TryLockError::WouldBlock) => waiting.go_on()?,
-                _ => break,
-            }
-        }
-        Ok(())
     }
 }
 
@@ -174,17 +163,12 @@ mod tests {
     fn a_folder_has_one_holder_and_no_trace_of_it_afterwards() {
         let folder = tempfile::tempdir().unwrap();
         let first = Claim::take(folder.path(), "study", Patience::Refuse).unwrap();
-        for error in [
-            Claim::take(folder.path(), "other", Patience::Refuse).map(|_| ()).unwrap_err(),
-            Claim::look(folder.path(), Patience::Refuse).unwrap_err(),
-        ] {
-            let process = format!("the run of \"study\" (process {}, since 2", std::process::id());
-            assert!(error.what().contains(&process), "{error}");
-            assert!(error.help().unwrap().contains("--wait"), "{error}");
-        }
+        let error = Claim::take(folder.path(), "other", Patience::Refuse).map(|_| ()).unwrap_err();
+        let process = format!("the run of \"study\" (process {}, since 2", std::process::id());
+        assert!(error.what().contains(&process), "{error}");
+        assert!(error.help().unwrap().contains("--wait"), "{error}");
         drop(first);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-        Claim::look(folder.path(), Patience::Refuse).unwrap();
         drop(Claim::take(folder.path(), "other", Patience::Refuse).unwrap());
     }
 
@@ -193,7 +177,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for left in ["", "{\"script\": \"st", "{\"script\":\"study\",\"process\":1,\"since\":\"then\"}"] {
             std::fs::write(folder.path().join(FILE), left).unwrap();
-            Claim::look(folder.path(), Patience::Refuse).unwrap();
             drop(Claim::take(folder.path(), "other", Patience::Refuse).unwrap());
         }
     }

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use candle_core::{DType, Device};
 use rhai::NativeCallContext;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, did_you_mean};
 use crate::random::Random;
 use crate::script::claim::Patience;
 use crate::script::error::ScriptResult;
@@ -148,12 +148,12 @@ impl Context {
         Ok(path)
     }
 
-    /// Sees to it that no other run writes into the output folder now.
+    /// Makes the output folder this run's own.
     ///
     /// # Errors
-    /// Another run does.
-    pub fn look_at_folder(&self) -> Result<()> {
-        self.patiently(|patience| self.0.run.look(patience))
+    /// Another run writes into it; a chosen one cannot be made.
+    pub fn reserve_folder(&self) -> Result<()> {
+        self.patiently(|patience| self.0.run.reserve(patience))
     }
 
     fn patiently<T>(&self, work: impl FnOnce(Patience) -> Result<T>) -> Result<T> {
@@ -169,11 +169,14 @@ impl Context {
     /// A file that the script reads, where it may.
     ///
     /// # Errors
-    /// The script may not read it.
+    /// The script may not read it, or there is none; the nearest name beside it is told.
     pub fn input_path<'a>(&self, path: &'a str) -> Result<&'a std::path::Path> {
         let path = std::path::Path::new(path);
         self.0.permissions.check_read(path)?;
-        Ok(path)
+        match path.try_exists() {
+            Ok(false) => Err(missing(path)),
+            _ => Ok(path),
+        }
     }
 
     /// The texts of the script and its modules.
@@ -204,5 +207,20 @@ impl Context {
     /// No progress bars and no remarks are wanted.
     pub fn quiet(&self) -> bool {
         self.0.quiet
+    }
+}
+/// The error of a file that is not there.
+fn missing(path: &std::path::Path) -> Error {
+    let error = Error::new(format!("there is no file {}", path.display()));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let Ok(entries) = folder.unwrap_or(std::path::Path::new(".")).read_dir() else {
+        return error.hint("nor is there its folder");
+    };
+    let names: Vec<String> =
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let wanted = path.file_name().unwrap_or_default().to_string_lossy();
+    match did_you_mean(&wanted, names.iter().map(String::as_str)) {
+        Some(hint) => error.hint(hint),
+        None => error,
     }
 }

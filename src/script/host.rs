@@ -149,7 +149,7 @@ impl Host {
     fn run_unrecorded(&self, script: &Script) -> ScriptResult<()> {
         let ast = self.compile(script)?;
         self.check_settings(&ast)?;
-        self.context.look_at_folder()?;
+        self.context.reserve_folder()?;
         self.engine.run_ast(&ast)?;
         Ok(self.context.settings().check_used()?)
     }

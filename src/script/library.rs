@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::{Context, Error, Result, did_you_mean};
+use crate::error::{Error, Result, did_you_mean};
+use crate::script::source::read_text;
 
 /// Tables made at build time.
 mod carried {
@@ -97,7 +98,7 @@ fn is_bare(name: &str) -> bool {
 }
 
 fn read(path: &Path) -> Result<Script> {
-    let text = std::fs::read_to_string(path).within(|| path.display().to_string())?;
+    let text = read_text(path)?;
     Ok(Script {
         name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         source: path.display().to_string(),

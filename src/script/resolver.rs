@@ -10,12 +10,12 @@ use std::rc::Rc;
 
 use rhai::{AST, Engine, EvalAltResult, FnNamespace, Module, ModuleResolver, Position, Scope, Shared};
 
-use crate::error::{Context as _, Error, Result, did_you_mean};
+use crate::error::{Error, Result, did_you_mean};
 use crate::script::context::Context;
 use crate::script::error::ScriptResult;
 use crate::script::isolate::Renaming;
 use crate::script::library::STDLIB;
-use crate::script::source::CLOSURE;
+use crate::script::source::{CLOSURE, read_text};
 
 /// Finds, compiles and keeps modules. Clones share what is kept.
 #[derive(Clone)]
@@ -104,7 +104,7 @@ impl Resolver {
         for place in &places {
             if place.is_file() {
                 self.context.permissions().check_read(place)?;
-                let text = std::fs::read_to_string(place).within(|| place.display().to_string())?;
+                let text = read_text(place)?;
                 return Ok(Found {
                     source: place.display().to_string(),
                     text,

@@ -57,6 +57,8 @@ pub struct Run {
     files: RefCell<Vec<String>>,
     /// Held from the first file to the end.
     claim: RefCell<Option<Claim>>,
+    /// The folder and those above it that this run made, the innermost first.
+    made: RefCell<Vec<PathBuf>>,
     /// Folders in which what a killed run left behind has been removed.
     cleaned: RefCell<BTreeSet<PathBuf>>,
     modules: RefCell<BTreeMap<String, String>>,
@@ -82,7 +84,7 @@ impl Folder {
 }
 
 impl Run {
-    /// A run that writes into `folder`, which is made with the first file.
+    /// A run that writes into `folder`.
     pub fn begin(folder: Folder, surroundings: Surroundings) -> Self {
         let (folder, is_chosen) = match folder {
             Folder::Usual(folder) => (folder, false),
@@ -94,6 +96,7 @@ impl Run {
             surroundings,
             files: RefCell::default(),
             claim: RefCell::default(),
+            made: RefCell::default(),
             cleaned: RefCell::default(),
             modules: RefCell::default(),
             models: RefCell::default(),
@@ -107,12 +110,28 @@ impl Run {
         &self.folder
     }
 
-    /// Sees to it that no other run writes into the folder, before the work is begun.
+    /// Makes the folder this run's own before the work is begun, so that no other run gets into it meanwhile.
     ///
     /// # Errors
-    /// As [`Claim::look`].
-    pub fn look(&self, patience: Patience) -> Result<()> {
-        Claim::look(&self.folder, patience)
+    /// As [`Claim::take`]; a folder that was chosen cannot be made, or is a file.
+    pub fn reserve(&self, patience: Patience) -> Result<()> {
+        // What nobody chose is in the way of those alone that write, who are told then.
+        let made = self.check_folder().and_then(|()| self.make());
+        match made {
+            Ok(()) => self.claim(patience),
+            Err(error) if self.is_chosen => Err(error.hint("`--out DIR` chooses another folder")),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Makes the folder, and remembers what of its path was not there before.
+    fn make(&self) -> Result<()> {
+        let missing =
+            self.folder.ancestors().take_while(|path| !path.exists() && !path.as_os_str().is_empty());
+        let missing: Vec<PathBuf> = missing.map(Path::to_owned).collect();
+        std::fs::create_dir_all(&self.folder).within(|| self.folder.display().to_string())?;
+        self.made.borrow_mut().extend(missing);
+        Ok(())
     }
 
     /// Makes the folder this run's own, until it ends.
@@ -136,9 +155,13 @@ impl Run {
         }
     }
 
-    /// Leaves the folder to other runs.
+    /// Leaves the folder to other runs; of one that this run made and wrote nothing into nothing is left.
     pub fn release(&self) {
         drop(self.claim.borrow_mut().take());
+        // Fails where something lies in it, and that is meant.
+        for folder in self.made.borrow_mut().drain(..) {
+            let _ = std::fs::remove_dir(folder);
+        }
     }
 
     /// A file that an earlier run, or this one, may have left in the output folder, for going on from it.
@@ -178,7 +201,7 @@ impl Run {
             return Err(Error::new(format!("\"{name}\" is the name of a file that the run itself writes")));
         }
         self.check_folder()?;
-        std::fs::create_dir_all(&self.folder).within(|| self.folder.display().to_string())?;
+        self.make()?;
         self.claim(patience)?;
         let path = self.folder.join(&relative);
         let parent = path.parent().unwrap_or(&self.folder);
@@ -352,7 +375,7 @@ mod tests {
         let (first, second) = (run(folder.path()), run(folder.path()));
         let output = |run: &Run| run.output_path("a.txt", &Permissions::trusted(), Patience::Refuse);
         std::fs::write(output(&first).unwrap(), b"first").unwrap();
-        assert!(output(&second).is_err() && second.look(Patience::Refuse).is_err());
+        assert!(output(&second).is_err() && second.reserve(Patience::Refuse).is_err());
         assert!(second.kept_path("a.checkpoint", Patience::Refuse).is_err());
         // The refused one leaves the record alone, too.
         second.finish(Outcome::Failed, None, &BTreeMap::new()).unwrap();

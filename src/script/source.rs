@@ -10,6 +10,8 @@ use std::rc::Rc;
 
 use rhai::AST;
 
+use crate::error::{Context as _, Result};
+
 /// How the names of a session's inputs begin; what one input defines, the next ones see.
 pub const INPUT: &str = "input ";
 
@@ -82,4 +84,12 @@ impl Sources {
             sources.iter().filter(|(other, _)| *other == name || (is_input && other.starts_with(INPUT)));
         seen.map(|(_, source)| &*source.text).collect::<Vec<_>>().join("\n")
     }
+}
+/// The text of a script's file, without the mark that some editors put in front.
+///
+/// # Errors
+/// The file cannot be read, or is no UTF-8.
+pub fn read_text(path: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(path).within(|| path.display().to_string())?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::script::diagnostic::Frame;
 use crate::script::modules;
 use crate::script::registry::{Entry, Kind, Registry};
-use crate::script::source::Sources;
+use crate::script::source::{INPUT, Sources};
 
 /// The signatures of what is called `name`, as a hint.
 pub fn signatures(name: &str, candidates: &[&Entry]) -> Option<String> {
@@ -50,6 +50,10 @@ pub fn of_module(source: &str, trace: &[Frame], sources: &Sources) -> Option<Str
         defined_in = called_from;
     }
     let (frame, defined_in) = outermost?;
+    // What was typed a moment ago needs no explanation.
+    if defined_in.starts_with(INPUT) {
+        return None;
+    }
     let name = frame.what.strip_prefix("in function ")?;
     let module = modules::read(&module_name(defined_in)?, &sources.get(defined_in)?.text);
     let function = module.functions.into_iter().find(|function| function.name == name)?;

@@ -1,9 +1,9 @@
 //! Rhai's errors in words: what was expected, what was found, and what to do.
 
-use rhai::EvalAltResult as E;
+use rhai::{Dynamic, EvalAltResult as E};
 
 use crate::error::did_you_mean;
-use crate::script::diagnostic::{called, text};
+use crate::script::diagnostic::{called, foreign, members, text};
 use crate::script::error::core_error;
 use crate::script::isolate::plainly;
 use crate::script::registry::{Entry, Kind, Registry};
@@ -24,7 +24,8 @@ pub struct Scene<'a> {
     pub texts: &'a [std::rc::Rc<str>],
 }
 
-type Explained = (String, Vec<String>);
+/// A message and its hints.
+pub type Explained = (String, Vec<String>);
 
 /// The message and hints of an error, its place and calls left aside.
 pub fn explain(error: &E, scene: &Scene) -> Explained {
@@ -35,8 +36,8 @@ pub fn explain(error: &E, scene: &Scene) -> Explained {
         E::ErrorParsing(kind, _) => parsing(kind, scene),
         E::ErrorVariableNotFound(name, _) => variable(name, scene),
         E::ErrorFunctionNotFound(signature, _) => function(&plainly(signature), scene),
-        E::ErrorDotExpr(what, _) => property(what, scene),
-        E::ErrorIndexingType(signature, _) => index(signature, scene),
+        E::ErrorDotExpr(what, _) => members::property(what, scene),
+        E::ErrorIndexingType(signature, _) => members::index(signature, scene),
         E::ErrorPropertyNotFound(name, _) => (
             format!("the map has no property \"{name}\""),
             vec![format!("`map.get(\"{name}\")` gives () where it is missing")],
@@ -48,7 +49,7 @@ pub fn explain(error: &E, scene: &Scene) -> Explained {
         E::ErrorStringBounds(length, index, _) => bounds("string", "character", *length, *index),
         E::ErrorRuntime(value, _) if value.is_unit() => ("the script threw an error".into(), Vec::new()),
         E::ErrorRuntime(value, _) if value.is_string() => (value.to_string(), Vec::new()),
-        E::ErrorRuntime(value, _) => (format!("the script threw {}", describe(value)), Vec::new()),
+        E::ErrorRuntime(value, _) => thrown(value),
         E::ErrorTerminated(..) => (crate::interrupt::stopped().what().to_owned(), Vec::new()),
         E::ErrorFor(_) => (
             "`for` needs something to go over".into(),
@@ -78,6 +79,24 @@ pub fn explain(error: &E, scene: &Scene) -> Explained {
     }
 }
 
+/// A value that a script threw. Errors that are not a script's own reach `catch` as maps, and may be thrown again.
+fn thrown(value: &Dynamic) -> Explained {
+    const SHOWN: usize = 100;
+    let map = value.as_map_ref().ok();
+    let entry = |name: &str| map.as_ref().and_then(|map| map.get(name).cloned());
+    if let Some(message) = entry("message") {
+        let line = entry("line").and_then(|line| line.as_int().ok());
+        let hint = line.map(|line| format!("it was caught and thrown again; it had happened in line {line}"));
+        return (plainly(&message.to_string()), hint.into_iter().collect());
+    }
+    let shown = value.to_string();
+    let short = match shown.chars().nth(SHOWN) {
+        Some(_) => format!("{}…", shown.chars().take(SHOWN).collect::<String>()),
+        None => shown,
+    };
+    (format!("the script threw {}: {short}", describe(value)), vec!["a text says more: `throw \"…\"`".into()])
+}
+
 fn parsing(kind: &rhai::ParseErrorType, scene: &Scene) -> Explained {
     use rhai::ParseErrorType as P;
     let (message, mut hints) = syntax(kind, scene);
@@ -100,31 +119,102 @@ fn syntax(kind: &rhai::ParseErrorType, scene: &Scene) -> Explained {
             (format!("\"{name}\" is a constant"), vec!["declare it with `let` to change it".into()])
         }
         P::UnexpectedEOF => ("the script ends in the middle of a statement".into(), Vec::new()),
-        P::MissingToken(token, place) => (format!("expected `{token}` {place}"), Vec::new()),
+        P::MissingToken(token, place) => (format!("expected `{token}` {place}"), missing(token, scene)),
+        P::MismatchedType(..) => {
+            let hint = scene.line().and_then(|line| foreign::condition(line));
+            (lower_first(&kind.to_string()), hint.map(str::to_owned).into_iter().collect())
+        }
         P::ExprExpected(what) => (format!("expected {what} expression"), Vec::new()),
         P::Reserved(name) => {
-            (format!("`{name}` is a word of the language"), vec!["choose another name".into()])
+            let hint = scene.foreign(name).filter(|_| !scene.is_declared_here());
+            let hint = hint.unwrap_or_else(|| "choose another name".into());
+            (format!("`{name}` is a word of the language"), vec![hint])
         }
-        other => (lower_first(&other.to_string()), Vec::new()),
+        P::BadInput(_) if kind.to_string().contains("'=='") => {
+            ("a condition cannot be an assignment".into(), vec!["equality is `==`".into()])
+        }
+        other => (lower_first(&other.to_string()), scene.foreign("").into_iter().collect()),
+    }
+}
+
+/// Where a sign is missing that ends something: it is noticed at what comes next.
+fn missing(token: &str, scene: &Scene) -> Vec<String> {
+    let (Some((number, column)), Some(line)) = (scene.place, scene.line()) else { return Vec::new() };
+    if line.trim_start().starts_with("for (") {
+        return vec!["`for x in 0..3 { … }`, without parentheses".into()];
+    }
+    let is_first = line.chars().take(column - 1).all(char::is_whitespace);
+    let before =
+        scene.text.lines().enumerate().take(number - 1).filter(|(_, line)| !line.trim().is_empty()).last();
+    match before {
+        Some((before, _)) if is_first && token == ";" => {
+            vec![format!("the `;` is missing at the end of line {}", before + 1)]
+        }
+        _ => scene.foreign(&text::word_at(scene.text, number, column)).into_iter().collect(),
+    }
+}
+
+impl Scene<'_> {
+    /// The line in which the error is.
+    fn line(&self) -> Option<&str> {
+        self.text.lines().nth(self.place?.0.checked_sub(1)?)
+    }
+
+    /// What is written here for a word of another language.
+    fn foreign(&self, word: &str) -> Option<String> {
+        foreign::hint(self.line()?, self.place?.1, word).map(str::to_owned)
+    }
+
+    /// True where the place is that of a name behind `let`, `const` or `fn`.
+    fn is_declared_here(&self) -> bool {
+        let before =
+            |column: usize| self.line().map(|line| line.chars().take(column - 1).collect::<String>());
+        let before = self.place.and_then(|(_, column)| before(column)).unwrap_or_default();
+        matches!(before.split_whitespace().last(), Some("let" | "const" | "fn"))
+    }
+
+    fn is_after_a_point(&self) -> bool {
+        self.place.is_some_and(|place| text::is_after_a_point(self.text, place))
+    }
+
+    /// True where this word stands at the place of the error.
+    fn is_at(&self, word: &str) -> bool {
+        self.place.is_some_and(|(line, column)| text::word_at(self.text, line, column) == word)
+    }
+
+    /// True where this name is a module that is imported.
+    fn is_module(&self, name: &str) -> bool {
+        self.visible.contains(&format!(" as {name};"))
     }
 }
 
 fn variable(name: &str, scene: &Scene) -> Explained {
     let names = text::declared_names(scene.visible);
-    let mut hints = Vec::new();
-    if names.contains(name) {
-        hints.push(match scene.place.is_some_and(|place| text::is_in_function(scene.text, place)) {
-            true => "a function sees its parameters and its own variables: pass it as a parameter".into(),
+    let hint = if let Some((module, _)) = name.split_once("::").filter(|(module, _)| scene.is_module(module))
+    {
+        Some(format!("a script sees a module's functions: `mora doc {module}` lists them"))
+    } else if name.starts_with("global::") {
+        Some("it is no constant of this script or input: pass it as a parameter".into())
+    } else if scene.is_module(name) {
+        Some(format!("\"{name}\" is a module: its functions stand behind `::`, as in `{name}::name(…)`"))
+    } else if names.contains(name) {
+        Some(match scene.place.is_some_and(|place| text::is_in_function(scene.text, place)) {
+            true => format!(
+                "a function sees its parameters and its own variables: pass it as a parameter, or write \
+                 `global::{name}` where it is a constant"
+            ),
             false => "it is declared elsewhere in the script: later, or in another block".into(),
-        });
+        })
+    } else if let Some(hint) = scene.foreign(name) {
+        Some(hint)
     } else if let Some(hint) = did_you_mean(name, names.iter().map(String::as_str)) {
-        hints.push(hint);
-    } else if scene.registry.named(name).next().is_some() {
-        hints.push(format!(
-            "\"{name}\" is a function: call it, or write `Fn(\"{name}\")` for the function itself"
-        ));
-    }
-    (format!("no variable \"{name}\""), hints)
+        Some(hint)
+    } else {
+        scene.registry.named(name).next().map(|_| {
+            format!("\"{name}\" is a function: call it, or write `Fn(\"{name}\")` for the function itself")
+        })
+    };
+    (format!("no variable \"{name}\""), hint.into_iter().collect())
 }
 
 fn mismatch(expected: &str, found: &str) -> Explained {
@@ -148,6 +238,7 @@ fn arithmetic(what: &str) -> Explained {
     let what = lower_first(what);
     let hint = match () {
         _ if what.starts_with("division by zero") => "a float gives inf or NaN instead: `1.0 / 0.0`",
+        _ if what.starts_with("step value") => "a step of 1 goes up by one, a step of -1 down",
         _ if what.starts_with("modulo division by zero") => "the remainder of nothing is no number",
         _ => "integers have 64 bits; floats such as 2.0 reach further",
     };
@@ -191,7 +282,7 @@ fn signature(text: &str) -> (&str, Vec<String>) {
 }
 
 /// Rhai writes a string argument as `&str | ImmutableString | String`.
-fn argument_type(text: &str) -> String {
+pub fn argument_type(text: &str) -> String {
     friendly_type(text.split('|').next().unwrap_or(text))
 }
 
@@ -209,7 +300,11 @@ fn function(called: &str, scene: &Scene) -> Explained {
                 found.len(),
                 found.join(", ")
             ),
-            vec![format!("write as many as it is given: |{}| …", names.join(", "))],
+            vec![match found.len() {
+                // Rhai's own functions for arrays give the place in the array, too, to those that want it.
+                2 => "write |a| …, or |a, b| … where two are given".to_owned(),
+                _ => format!("write as many as it is given: |{}| …", names.join(", ")),
+            }],
         );
     }
     let is_operator = !name.starts_with(|c: char| c.is_alphabetic() || c == '_');
@@ -223,8 +318,9 @@ fn function(called: &str, scene: &Scene) -> Explained {
     }
     let own = text::functions(scene.visible);
     if let Some((_, params)) = own.iter().find(|(own, _)| own == name) {
-        let is_method = scene.place.is_some_and(|place| text::is_after_a_point(scene.text, place));
+        let is_method = scene.is_after_a_point();
         // The value before the point is `this`, and none of the arguments.
+        let is_method = is_method && !scene.is_at("call");
         let count = found.len() - usize::from(is_method && !found.is_empty());
         let mut hints = vec![format!("fn {name}({})", params.join(", "))];
         if is_method && params.len() == found.len() {
@@ -236,6 +332,13 @@ fn function(called: &str, scene: &Scene) -> Explained {
         return (wrong_count(name, &[params.len()], count), hints);
     }
     if candidates.is_empty() {
+        if text::declared_names(scene.visible).contains(name) && !scene.is_after_a_point() {
+            let hint = format!("\"{name}\" is a variable: a closure in it is called with `{name}.call(…)`");
+            return (format!("no function \"{name}\""), vec![hint]);
+        }
+        if let Some(hint) = scene.foreign(name) {
+            return (format!("no function \"{name}\""), vec![hint]);
+        }
         let receiver = found.first().filter(|kind| kind.starts_with(|c: char| c.is_ascii_uppercase()));
         // What the value before the point can do is nearer than what another can.
         let methods = receiver.map(|kind| {
@@ -243,15 +346,33 @@ fn function(called: &str, scene: &Scene) -> Explained {
             entries.filter(move |entry| entry.receiver() == kind).map(|entry| entry.name.as_str())
         });
         let names = own.iter().map(|(own, _)| own.as_str()).chain(scene.registry.names());
-        let hint = methods.and_then(|names| did_you_mean(name, names)).or_else(|| did_you_mean(name, names));
+        let hint = methods
+            .and_then(|names| did_you_mean(name, names))
+            .or_else(|| longer(name, scene.registry))
+            .or_else(|| did_you_mean(name, names));
         let hints = hint.into_iter().collect();
         return match receiver {
             Some(kind) => (format!("no function \"{name}\" for a {kind}"), hints),
             None => (format!("no function \"{name}\""), hints),
         };
     }
-    let hints = called::signatures(name, &candidates).into_iter().collect();
-    (misfit(name, &found, &candidates), hints)
+    let message = misfit(name, &found, &candidates);
+    let is_whole = message.ends_with("found integer") && message.contains("number");
+    let whole = is_whole.then(|| "a number has a point: `1.0`, or `x.to_float()`".to_owned());
+    let hints = whole.into_iter().chain(called::signatures(name, &candidates)).collect();
+    (message, hints)
+}
+
+/// Functions whose names say more than `name`: `paired_t_test` for `t_test`.
+fn longer(name: &str, registry: &Registry) -> Option<String> {
+    const SHOWN: usize = 3;
+    let (end, beginning) = (format!("_{name}"), format!("{name}_"));
+    let says_more = |known: &&str| known.ends_with(&end) || known.starts_with(&beginning);
+    let mut found: Vec<&str> = registry.names().filter(says_more).collect();
+    found.sort_unstable();
+    found.dedup();
+    found.truncate(SHOWN);
+    (!found.is_empty()).then(|| format!("did you mean \"{}\"?", found.join("\" or \"")))
 }
 
 fn module_function(module: &str, name: &str, found: &[String], scene: &Scene) -> Explained {
@@ -278,6 +399,12 @@ fn misfit(name: &str, found: &[String], candidates: &[&Entry]) -> String {
         let method = candidates.iter().all(|entry| is_method(entry));
         let given = |count: usize| count - usize::from(method && count > 0);
         let counts: Vec<usize> = counts.into_iter().map(given).collect();
+        let mut receivers: Vec<&str> = candidates.iter().map(|entry| entry.receiver()).collect();
+        receivers.sort_unstable();
+        receivers.dedup();
+        if let Some(first) = found.first().filter(|first| method && !receivers.contains(&first.as_str())) {
+            return format!("{name} is for a {}, found {first}", receivers.join(" or "));
+        }
         return wrong_count(name, &counts, given(found.len()));
     }
     let fits = |expected: &str, found: &str| expected == found || expected == "any";
@@ -335,70 +462,17 @@ fn operator(name: &str, found: &[String], candidates: &[&Entry]) -> Explained {
     let hint = match left.as_str() {
         "map" => Some("take the values out of the map: `a.x` or `a[\"x\"]`".to_owned()),
         "array" => Some("`tensor(array)` can be computed with, number by number".to_owned()),
+        "string" => {
+            Some("texts are joined with `+`; `${x}` between backticks puts a value into one".to_owned())
+        }
         _ if !partners.is_empty() => Some(format!("{left} {name} takes {}", partners.join(", "))),
         _ => None,
     };
     (message, hint.into_iter().collect())
 }
 
-/// Rhai says `Unknown property 'x' - a getter is not registered for type 'T'`.
-fn property(what: &str, scene: &Scene) -> Explained {
-    let quoted: Vec<&str> = what.split('\'').skip(1).step_by(2).collect();
-    let (Some(name), Some(owner)) = (quoted.first(), quoted.last()) else {
-        return (lower_first(what), Vec::new());
-    };
-    if !what.starts_with("Unknown property") {
-        return (lower_first(what), Vec::new());
-    }
-    let owner = &friendly_type(owner);
-    let of_owner = |kind: Kind| {
-        scene.registry.entries.iter().filter(move |entry| entry.kind == kind && entry.receiver() == owner)
-    };
-    let setting = what.contains("setter");
-    if setting && of_owner(Kind::Property).any(|entry| entry.name == *name) {
-        return (format!("the property \"{name}\" of a {owner} cannot be assigned"), Vec::new());
-    }
-    let mut hints = Vec::new();
-    if of_owner(Kind::Function).any(|entry| entry.name == *name) {
-        hints.push(format!("\"{name}\" is a function: .{name}()"));
-    } else if let Some(hint) = did_you_mean(name, of_owner(Kind::Property).map(|entry| entry.name.as_str())) {
-        hints.push(hint);
-    } else {
-        let mut all: Vec<&str> = of_owner(Kind::Property).map(|entry| entry.name.as_str()).collect();
-        all.dedup();
-        if !all.is_empty() {
-            hints.push(format!("properties: {}", all.join(", ")));
-        }
-    }
-    (format!("{owner} has no property \"{name}\""), hints)
-}
-
-/// Rhai says `T [index type]`.
-fn index(what: &str, scene: &Scene) -> Explained {
-    let Some((owner, index)) = what.split_once(" [") else {
-        return (format!("{} cannot be indexed", friendly_type(what)), Vec::new());
-    };
-    let owner = argument_type(owner);
-    let index = argument_type(index.trim_end_matches(']'));
-    let mut takes: Vec<&str> = scene
-        .registry
-        .entries
-        .iter()
-        .filter(|entry| entry.kind == Kind::Index && entry.receiver() == owner)
-        .filter_map(|entry| entry.params.get(1).map(|(_, kind)| kind.as_str()))
-        .collect();
-    takes.sort_unstable();
-    takes.dedup();
-    match takes.is_empty() {
-        true => (format!("{owner} cannot be indexed with {index}"), Vec::new()),
-        false => (
-            format!("{owner} cannot be indexed with {index}"),
-            vec![format!("{owner}[…] takes {}", takes.join(", "))],
-        ),
-    }
-}
-
-fn lower_first(text: &str) -> String {
+/// A text of Rhai as part of a sentence.
+pub fn lower_first(text: &str) -> String {
     let mut chars = text.chars();
     match chars.next() {
         Some(first) => first.to_lowercase().chain(chars).collect(),

@@ -2,6 +2,8 @@
 
 mod called;
 mod explain;
+mod foreign;
+mod members;
 mod text;
 
 use std::fmt;
@@ -68,6 +70,10 @@ impl Diagnostic {
             let is_captured = matches!(innermost, EvalAltResult::ErrorDataRace(..));
             let (line, column) = text::call_that_captures_itself(&text).filter(|_| is_captured)?;
             Some(Place { source: source.to_owned(), line, column })
+        });
+        // Nor for what an iterator refuses: there it is that of the call.
+        let place = place.or_else(|| {
+            trace.first().and_then(|call| call.called_at.clone()).filter(|place| place.source == source)
         });
         let scene = explain::Scene {
             registry,

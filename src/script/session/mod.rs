@@ -17,8 +17,8 @@ use crate::script::settings::declared;
 use crate::script::source::{CLOSURE, INPUT};
 use crate::script::value::type_name;
 use text::{
-    declared_in, end_of_code, end_of_statements, is_in_backticks, last_values, names_in, offset, renamed,
-    without_comments, without_functions,
+    declared_in, end_of_code, end_of_statements, functions_alone, is_in_backticks, last_values, names_in,
+    offset, renamed, without_comments, without_functions,
 };
 
 /// The name of the last value that a session showed.
@@ -81,6 +81,16 @@ impl Input {
 }
 
 impl Session {
+    /// The names that an input sees, none of them a constant: Rhai would put a constant's value into functions, which a
+    /// script does not see.
+    fn names(&self) -> Scope<'static> {
+        let mut names = Scope::new();
+        for (name, ..) in self.scope.iter_raw() {
+            names.push(name.to_owned(), ());
+        }
+        names
+    }
+
     /// Its variables, as name, value and whether it is a constant, in the order in which they were declared.
     pub fn variables(&self) -> Vec<(String, Dynamic, bool)> {
         let mut found: Vec<(String, Dynamic, bool)> = Vec::new();
@@ -270,10 +280,13 @@ impl Host {
                 input.used = session.last;
             }
             self.resolver.renaming().read_last_value(places);
-            let compiled = self.engine.compile_with_scope(&session.scope, &input.text);
+            let compiled = self.engine.compile_with_scope(&session.names(), &input.text);
             self.resolver.renaming().read_last_value(BTreeSet::new());
             let mut ast = compiled?;
             ast.set_source(name);
+            if ast.has_functions() {
+                self.check_functions(session, &input.text)?;
+            }
             input.has_begun = true;
             self.context.sources().note_closures(name, &ast);
             input.variables = variables_of(&ast);
@@ -399,10 +412,22 @@ impl Host {
         sites
     }
 
+    /// Refuses functions that read variables of the session: in a script, which a saved session is, they see none.
+    fn check_functions(&self, session: &Session, text: &str) -> ScriptResult<()> {
+        let Err(error) = self.engine.compile(functions_alone(text)) else { return Ok(()) };
+        match error.err_type() {
+            rhai::ParseErrorType::VariableUndefined(name) if session.scope.contains(name) => {
+                Err(error.into())
+            }
+            // Of the rest the whole text has told already: modules are imported outside of functions.
+            _ => Ok(()),
+        }
+    }
+
     /// True where `input` is the beginning of a statement rather than a whole or a wrong one.
     pub fn is_incomplete(&self, session: &Session, input: &str) -> bool {
         self.resolver.renaming().read_last_value(last_values(input));
-        let compiled = self.engine.compile_with_scope(&session.scope, input);
+        let compiled = self.engine.compile_with_scope(&session.names(), input);
         self.resolver.renaming().read_last_value(BTreeSet::new());
         let Err(error) = compiled else { return false };
         let end = input.trim_end();

@@ -130,6 +130,29 @@ pub(super) fn declared_in(text: &str) -> Vec<String> {
     found
 }
 
+/// A text in which all but its functions is blank: each stays at its place.
+pub(super) fn functions_alone(text: &str) -> String {
+    let (mut depth, mut is_function, mut left) = (0_usize, false, String::new());
+    for piece in pieces(text) {
+        let part = &text[piece.range];
+        is_function |= piece.class == Class::Keyword && part == "fn" && depth == 0;
+        let is_inside = is_function;
+        match part {
+            "{" if piece.class == Class::Sign => depth += 1,
+            "}" if piece.class == Class::Sign => {
+                depth = depth.saturating_sub(1);
+                is_function &= depth > 0;
+            }
+            _ => {}
+        }
+        match is_inside {
+            true => left.push_str(part),
+            false => left.extend(part.chars().map(|c| if c == '\n' { c } else { ' ' })),
+        }
+    }
+    left
+}
+
 /// A text without the functions of these signatures, which a later text declares anew.
 pub(super) fn without_functions(text: &str, signatures: &[String]) -> String {
     let mut left = text.to_owned();
@@ -189,5 +212,6 @@ mod tests {
             "fn g() { 2 }"
         );
         assert_eq!(end_of_code("a + b; // c"), 5);
+        assert_eq!(functions_alone("a; fn f(é) { { `}${1}` } } b"), "   fn f(é) { { `}${1}` } }  ");
     }
 }
