@@ -79,6 +79,23 @@ pub fn dtype(name: &str) -> Result<DType> {
     })
 }
 
+/// The number format called `name`, as weights can have it: one with fractions.
+///
+/// # Errors
+/// The name is unknown, or of a format of integers.
+pub fn weight_format(name: &str) -> Result<DType> {
+    let is_float = |dtype: &DType| matches!(dtype, DType::F32 | DType::F64 | DType::F16 | DType::BF16);
+    let known = DTYPES.iter().filter(|(_, dtype)| is_float(dtype));
+    if let Some((_, dtype)) = known.clone().find(|(known, _)| *known == name) {
+        return Ok(*dtype);
+    }
+    let error = Error::new(format!("weights cannot be \"{name}\", expected f32, f64, f16 or bf16"));
+    Err(match did_you_mean(name, known.map(|(known, _)| *known)) {
+        Some(hint) => error.hint(hint),
+        None => error.hint("f32 agrees with transformers to 1e-4; bf16 and f16 take half its memory"),
+    })
+}
+
 /// Significant bits of a number of this format, the leading one among them; 0 for integers.
 ///
 /// Between 2^k and 2^(k+1) such numbers are multiples of 2^(k+1−bits).
@@ -104,6 +121,11 @@ mod tests {
             assert_eq!(dtype(name).unwrap(), *dtype_of_name);
         }
         assert!(dtype("float8").is_err());
+        assert_eq!(weight_format("float64").unwrap(), DType::F64);
+        for wrong in ["i64", "u8", "f8"] {
+            let error = weight_format(wrong).unwrap_err();
+            assert!(error.what().ends_with("expected f32, f64, f16 or bf16"), "{error}");
+        }
     }
 
     #[test]

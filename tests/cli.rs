@@ -33,6 +33,44 @@ fn exit_codes_tell_what_happened() {
 }
 
 #[test]
+fn negative_numbers_and_other_formats_are_refused_in_words() {
+    let folder = folder(&[("good.rhai", "print(1 + 1);")]);
+    for (option, value, words) in [
+        ("--seed", "-1", "expected a whole number from 0 to 18446744073709551615, found \"-1\""),
+        ("--timeout", "-1", "expected a number above 0, found \"-1\""),
+        ("--max-memory", "-0.5", "expected a number above 0, found \"-0.5\""),
+        ("--max-operations", "-1", "expected a whole number from 1 to"),
+        ("--threads", "-1", "expected a whole number from 1 to 65535, found \"-1\""),
+        ("--dtype", "f8", "weights cannot be \"f8\", expected f32, f64, f16 or bf16"),
+    ] {
+        let (code, _, stderr) = run(folder.path(), &["script", "good", option, value]);
+        assert!(code == 2 && stderr.contains(words) && !stderr.contains("-- -"), "{option}: {stderr}");
+    }
+    let (code, _, stderr) = run(folder.path(), &["test", "--jobs", "-1"]);
+    assert!(code == 2 && stderr.contains("expected a whole number from 1 to 65535"), "{stderr}");
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_are_no_scripts() {
+    let folder = folder(&[("good.rhai", "print(1 + 1);")]);
+    let made = std::process::Command::new("mkfifo").arg(folder.path().join("pipe.rhai")).status();
+    assert!(made.unwrap().success());
+    for name in ["god", "-", "/dev/stdin", "pipe.rhai"] {
+        let mut program = mora(folder.path(), &["script", name]);
+        let child = program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let output = child.spawn().unwrap().wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{name}: {stderr}");
+        let hint = if name == "god" { "did you mean \"good\"?" } else { "`mora repl < " };
+        assert!(stderr.contains(hint), "{name}: {stderr}");
+    }
+    assert!(run(folder.path(), &["script", "--list"]).1.contains("good"));
+    assert_eq!(run(folder.path(), &["lib", "list"]).0, 0);
+    assert_eq!(run(folder.path(), &["test"]).0, 1);
+}
+
+#[test]
 fn scripts_are_found_and_listed_by_name() {
     let folder = folder(&[
         ("here.rhai", "// A script here.\nprint(\"here\");"),
@@ -285,6 +323,26 @@ fn a_new_script_runs_and_passes_its_test() {
     let (code, _, stderr) = run(folder.path(), &["new", "mine"]);
     assert!(code == 1 && stderr.contains("is there already"), "{stderr}");
     assert_eq!(run(folder.path(), &["new", "../mine"]).0, 1);
+    let (code, stdout, _) = run(folder.path(), &["test"]);
+    assert!(code == 0 && stdout.contains("mine.rhai"), "{stdout}");
+    let (code, _, stderr) = run(folder.path(), &["new", "--", "-x"]);
+    assert!(code == 1 && stderr.contains("found \"-x\""), "{stderr}");
+    assert!(!folder.path().join("-x.rhai").exists());
+}
+
+#[test]
+fn what_looks_like_a_test_and_is_none_is_told() {
+    let module = "fn test_one() {}\nfn test_two(value) {}\nprivate fn test_three() {}\n";
+    let folder = folder(&[("tests/sums.rhai", module)]);
+    let (code, stdout, stderr) = run(folder.path(), &["test"]);
+    assert!(code == 0 && stdout.contains("1 passed"), "{stdout}{stderr}");
+    assert!(
+        stderr.contains("tests/sums.rhai::test_two is passed over: a test has no parameters"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("tests/sums.rhai::test_three is passed over: a private function"), "{stderr}");
+    let (code, _, stderr) = run(folder.path(), &["test", "--filter", "four"]);
+    assert!(code == 1 && stderr.contains("in the working folder, tests"), "{stderr}");
 }
 
 #[test]

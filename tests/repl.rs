@@ -142,7 +142,7 @@ fn tab_completes_names_members_options_sites_files_and_commands() {
     session.expect("model.patch_sweep([], #{ engine: \"nai\t", "engine: \"naive");
     session.expect("model.run_with_hooks([], #{ \"blocks.3.hook_mlp\t", "blocks.3.hook_mlp_out");
     session.expect("model.run_with_hooks([], #{ \"blocks.*.hook_resid_p\t\t", "hook_resid_pre");
-    session.expect("load_model(\"mora/tiny-ipd/PT3_D\t", "mora/tiny-ipd/PT3_De");
+    session.expect("load_adapter(\"mora/tiny-ipd/PT3_D\t", "mora/tiny-ipd/PT3_De");
     session.expect("rows.column(\"del\t", "rows.column(\"delta");
     session.expect("read_csv(\"rows_of\t", "rows_of_mine.csv");
     session.expect("games::ga\t", "games::game");
@@ -164,7 +164,7 @@ fn ctrl_c_stops_what_runs_and_keeps_the_session() {
         "model.run_with_hooks(\"They chose\", #{ \"blocks.*.hook_mlp_out\": |act| { sleep(0.3); () } })",
         "sleep(100)",
     ] {
-        session.0.send(&format!("print(\"be\" + \"gun\"); {long}\r"));
+        session.0.send(&format!("done.push(0); print(\"be\" + \"gun\"); {long}\r"));
         session.0.wait_for("begun");
         session.0.send(CTRL_C);
         session.0.wait_for("interrupted");
@@ -366,9 +366,9 @@ fn a_model_is_loaded_at_the_start() {
 #[test]
 fn piped_input_runs_as_a_script_without_decoration() {
     let folder = folder();
-    let run = |input: &str| {
+    let given = |flags: &[&str], input: &str| {
         use std::io::Write;
-        let mut child = command(folder.path(), &[])
+        let mut child = command(folder.path(), flags)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -379,9 +379,17 @@ fn piped_input_runs_as_a_script_without_decoration() {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         (text(output.stdout), text(output.stderr), output.status.code())
     };
+    let run = |input: &str| given(&[], input);
     let (printed, complained, code) = run("let x = 2;\nfn f(a) {\n    a * 2\n}\nprint(f(x));\nx + 1\n");
     assert_eq!((printed.as_str(), complained.as_str(), code), ("4\n", "", Some(0)));
     let (printed, complained, code) = run("print(1);\nnothing\n");
     assert_eq!((printed.as_str(), code), ("", Some(1)));
+    assert!(complained.starts_with("error: no variable \"nothing\"\n --> stdin:2:1"), "{complained}");
+    let model = ["--model", "mora/tiny-ipd"];
+    let (printed, complained, code) = given(&model, "print(model.n_heads);\n");
+    assert_eq!((printed.as_str(), complained.as_str(), code), ("8\n", "", Some(0)));
+    let own = "let model = load_model(setting(\"model\", \"none\"));\nprint(model.n_heads);\n";
+    assert_eq!(given(&model, own).0, "8\n");
+    let (_, complained, _) = given(&model, "print(model.n_heads);\nnothing\n");
     assert!(complained.starts_with("error: no variable \"nothing\"\n --> stdin:2:1"), "{complained}");
 }

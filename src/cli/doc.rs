@@ -8,6 +8,7 @@ use crate::cli;
 use crate::error::{Context, Result};
 use crate::save::write_whole;
 use crate::script::registry::Registry;
+use crate::script::search::Search;
 use crate::script::{help, reference};
 
 #[derive(Args)]
@@ -42,7 +43,11 @@ impl Doc {
         }
         match self.all {
             true => help::reference(&registry),
-            false => help::look_up(&registry, &self.names),
+            false => {
+                let asked = self.names.first().map_or("", String::as_str);
+                let library = Search::default().docs(Some(Path::new("")), asked, |_| true);
+                help::look_up(&registry, &library, &self.names)
+            }
         }
     }
 }

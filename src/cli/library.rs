@@ -1,14 +1,14 @@
 //! `mora lib`: the script library, and where its modules come from. `mora new`: a script to begin with.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Args, Subcommand};
 
 use crate::cli::{self, terminal};
 use crate::error::{Error, Result, did_you_mean};
 use crate::save::write_whole;
-use crate::script::library::{self, STDLIB, summary};
-use crate::script::resolver;
+use crate::script::library::{self, summary};
+use crate::script::search::{self, Place, Search};
 
 #[derive(Args)]
 pub struct Library {
@@ -32,30 +32,23 @@ enum What {
     },
 }
 
-/// Where an import of a module finds it.
-enum Place {
-    File(PathBuf),
-    Inside(&'static str),
-}
-
 impl Library {
     pub fn run(self) -> u8 {
         let done = match self.what {
-            What::List => list(),
+            What::List => {
+                list();
+                Ok(())
+            }
             What::Show { name } => find(&name).and_then(|place| {
-                let text = match place {
-                    Place::File(path) => std::fs::read_to_string(path)?,
-                    Place::Inside(text) => text.to_owned(),
-                };
-                terminal::say(text.trim_end());
+                terminal::say(place.text()?.trim_end());
                 Ok(())
             }),
-            What::Path { name: Some(name) } => find(&name).map(|place| match place {
-                Place::File(path) => terminal::say(&path.display().to_string()),
-                Place::Inside(_) => terminal::say(&format!("mora:{name} (inside the program)")),
+            What::Path { name: Some(name) } => find(&name).map(|place| match place.file() {
+                Some(path) => terminal::say(&path.display().to_string()),
+                None => terminal::say(&format!("{} (inside the program)", place.source())),
             }),
             What::Path { name: None } => {
-                for folder in resolver::folders() {
+                for folder in search::folders() {
                     terminal::say(&folder.display().to_string());
                 }
                 terminal::say("mora: (inside the program)");
@@ -69,23 +62,18 @@ impl Library {
     }
 }
 
-fn list() -> Result<()> {
-    let mut found: Vec<(String, String, String)> = Vec::new();
-    for folder in resolver::folders() {
-        for path in modules_of(&folder) {
-            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            if !found.iter().any(|(known, _, _)| *known == name) {
-                let text = std::fs::read_to_string(&path)?;
-                found.push((name, path.display().to_string(), summary(&text).to_owned()));
-            }
-        }
-    }
-    for (name, text) in STDLIB {
-        if !found.iter().any(|(known, _, _)| known == name) {
-            found.push(((*name).to_owned(), format!("mora:{name}"), summary(text).to_owned()));
-        }
-    }
-    found.sort();
+fn list() {
+    let found: Vec<(String, String, String)> = Search::default()
+        .list()
+        .into_iter()
+        .map(|place| {
+            let about = match place.text() {
+                Ok(text) => summary(&text).to_owned(),
+                Err(error) => error.what().to_owned(),
+            };
+            (place.name.clone(), place.source(), about)
+        })
+        .collect();
     let widest = |pick: fn(&(String, String, String)) -> &String| {
         found.iter().map(|module| pick(module).chars().count()).max().unwrap_or(0)
     };
@@ -93,27 +81,18 @@ fn list() -> Result<()> {
     for (name, place, about) in &found {
         terminal::say(format!("{name:names$}  {place:places$}  {about}").trim_end());
     }
-    Ok(())
 }
 
-fn modules_of(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    entries.filter(|path| library::is_script(path)).collect()
-}
-
+/// The module that every script imports by this name.
 fn find(name: &str) -> Result<Place> {
-    let in_folder = resolver::folders().into_iter().map(|folder| folder.join(library::file_of(name)));
-    if let Some(path) = in_folder.into_iter().find(|path| path.is_file()) {
-        return Ok(Place::File(path));
-    }
-    if let Some((_, text)) = STDLIB.iter().find(|(known, _)| *known == name) {
-        return Ok(Place::Inside(text));
-    }
-    let error = Error::new(format!("no module \"{name}\""));
-    Err(match did_you_mean(name, STDLIB.iter().map(|(known, _)| *known)) {
-        Some(hint) => error.hint(hint),
-        None => error.hint("`mora lib list` shows the modules there are"),
-    })
+    let places = Search::default().list();
+    let error = match did_you_mean(name, places.iter().map(|place| place.name.as_str())) {
+        Some(hint) => Error::new(format!("no module \"{name}\"")).hint(hint),
+        None => {
+            Error::new(format!("no module \"{name}\"")).hint("`mora lib list` shows the modules there are")
+        }
+    };
+    places.into_iter().find(|place| place.name == name).ok_or(error)
 }
 
 #[derive(Args)]
@@ -144,6 +123,10 @@ impl New {
 /// Writes the script and its golden output into the working folder.
 fn create(name: &str) -> Result<[String; 2]> {
     let is_plain = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
+    if is_plain && name.starts_with('-') {
+        let what = format!("expected a name that begins with a letter, a digit or _, found \"{name}\"");
+        return Err(Error::new(what).hint("mora takes what begins with a dash for an option"));
+    }
     if !is_plain {
         return Err(Error::new(format!("expected a name of letters, digits, _ and -, found \"{name}\"")));
     }

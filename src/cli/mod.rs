@@ -24,7 +24,7 @@ use crate::script::diagnostic::Diagnostic;
 use crate::script::host::{Host, Options, STACK};
 use crate::script::library::Script;
 use crate::script::permissions::Permissions;
-use crate::script::resolver;
+use crate::script::search;
 use crate::{device, interrupt};
 
 /// The script or command failed.
@@ -69,13 +69,13 @@ struct Setup {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Seed of random numbers
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_parser = seed)]
     seed: u64,
     /// Where models and tensors live: cpu, cuda:N or metal
     #[arg(long, default_value = "cpu", value_parser = device::device)]
     device: candle_core::Device,
     /// Number format of weights: f32, bf16, f16 or f64
-    #[arg(long, default_value = "f32", value_parser = weight_format)]
+    #[arg(long, default_value = "f32", value_parser = device::weight_format)]
     dtype: candle_core::DType,
     /// Give a setting of the script a value; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
@@ -84,10 +84,10 @@ struct Setup {
     #[arg(long, short)]
     quiet: bool,
     /// Stop where the process takes more memory, in GiB
-    #[arg(long, value_name = "GIB", value_parser = positive)]
+    #[arg(long, value_name = "GIB", allow_negative_numbers = true, value_parser = positive)]
     max_memory: Option<f64>,
     /// Threads to compute with [default: one for each core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = parallel)]
     threads: Option<u16>,
 }
 
@@ -109,19 +109,36 @@ struct Running {
     #[arg(long)]
     allow_net: bool,
     /// Stop after so many seconds
-    #[arg(long, value_name = "SECONDS", value_parser = positive)]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = positive)]
     timeout: Option<f64>,
     /// Stop after so many operations of the script, some five to fifteen in a turn of a loop
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = operations)]
     max_operations: Option<u64>,
 }
 
-fn weight_format(name: &str) -> Result<candle_core::DType> {
-    use candle_core::DType::{BF16, F16, F32, F64};
-    match device::dtype(name)? {
-        dtype @ (F32 | F64 | F16 | BF16) => Ok(dtype),
-        _ => Err(Error::new(format!("weights cannot be {name}, expected f32, f64, f16 or bf16"))),
-    }
+/// A whole number from `least` on.
+fn whole<T: TryFrom<u64>>(text: &str, least: u64) -> Result<T> {
+    let number = text.parse::<u64>().ok().filter(|number| *number >= least);
+    number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| {
+        let most = match size_of::<T>() {
+            2 => u64::from(u16::MAX),
+            _ => u64::MAX,
+        };
+        Error::new(format!("expected a whole number from {least} to {most}, found \"{text}\""))
+    })
+}
+
+fn seed(text: &str) -> Result<u64> {
+    whole(text, 0)
+}
+
+fn operations(text: &str) -> Result<u64> {
+    whole(text, 1)
+}
+
+/// How many threads or tests there are to be at once.
+fn parallel(text: &str) -> Result<u16> {
+    whole(text, 1)
 }
 
 fn positive(text: &str) -> Result<f64> {
@@ -161,7 +178,7 @@ impl Running {
         let named = values.chain(setup.model.as_deref()).map(str::to_owned).collect();
         // Whoever runs a script means the folder that it lies in, and the library folders, too.
         let mut read = self.allow_read.clone();
-        read.extend(script.folder.iter().cloned().chain(resolver::folders()));
+        read.extend(script.folder.iter().cloned().chain(search::folders()));
         let permissions =
             Permissions::limited(setup.out.as_deref(), &read, &self.allow_write, self.allow_net, named);
         let (wait, max_operations, timeout) = (self.wait, self.max_operations, self.timeout);

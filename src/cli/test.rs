@@ -16,7 +16,7 @@ use crate::script::{golden, library};
 
 #[derive(Args)]
 pub struct Test {
-    /// Scripts or folders [default: tests, scripts, examples and stdlib of the working folder]
+    /// Scripts or folders [default: the scripts of the working folder, and its tests, scripts, examples and stdlib]
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Only tests whose names contain this
@@ -26,7 +26,7 @@ pub struct Test {
     #[arg(long)]
     bless: bool,
     /// Tests that run at the same time [default: one for each core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = cli::parallel)]
     jobs: Option<u16>,
     /// Write the results as JUnit XML too
     #[arg(long, value_name = "FILE")]
@@ -77,17 +77,32 @@ impl Test {
     /// Runs all cases; true where none failed.
     fn all(&self) -> Result<bool> {
         let begun = Instant::now();
-        let mut cases = Vec::new();
-        for path in self.places() {
-            collect(&path, &mut cases)?;
+        let (mut cases, mut passed_over) = (Vec::new(), Vec::new());
+        let places = self.places();
+        for path in &places {
+            collect(path, &mut cases, &mut passed_over)?;
+        }
+        if self.paths.is_empty() {
+            for path in scripts_here()? {
+                collect(&path, &mut cases, &mut passed_over)?;
+            }
         }
         cases.sort();
         cases.dedup();
         let is_asked =
             |case: &Case| self.filter.as_ref().is_none_or(|text| case.name().contains(text.as_str()));
         cases.retain(is_asked);
+        passed_over.retain(|(case, _)| is_asked(case));
+        for (case, why) in &passed_over {
+            terminal::complain(&format!("{} is passed over: {why}", case.name()));
+        }
         if cases.is_empty() {
-            return Err(Error::new("there are no tests").hint(
+            let here = self.paths.is_empty().then(|| "the working folder".to_owned());
+            let places = here.into_iter().chain(places.iter().map(|path| path.display().to_string()));
+            let places = places.collect::<Vec<_>>().join(", ");
+            let called = self.filter.as_ref().map(|text| format!(" whose names contain \"{text}\""));
+            let what = format!("there are no tests{} in {places}", called.unwrap_or_default());
+            return Err(Error::new(what).hint(
                 "a test is a script with a .out file beside it, or a function of a module whose name begins with test_",
             ));
         }
@@ -141,14 +156,27 @@ impl Test {
     }
 }
 
-/// The cases of a script, or of all scripts below a folder.
-fn collect(path: &Path, cases: &mut Vec<Case>) -> Result<()> {
+/// The scripts of the working folder, without those of its folders.
+fn scripts_here() -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(".").within(|| "the working folder")? {
+        let path = entry?.path();
+        if library::is_script(&path) && path.is_file() {
+            found.push(path.strip_prefix(".").unwrap_or(&path).to_owned());
+        }
+    }
+    Ok(found)
+}
+
+/// The cases of a script, or of all scripts below a folder, and the functions that are called like tests but are none,
+/// with why.
+fn collect(path: &Path, cases: &mut Vec<Case>, passed_over: &mut Vec<(Case, &'static str)>) -> Result<()> {
     if path.is_dir() {
         let entries = std::fs::read_dir(path).within(|| path.display().to_string())?;
         for entry in entries {
             let path = entry?.path();
-            if path.is_dir() || library::is_script(&path) {
-                collect(&path, cases)?;
+            if path.is_dir() || (library::is_script(&path) && path.is_file()) {
+                collect(&path, cases, passed_over)?;
             }
         }
         return Ok(());
@@ -157,10 +185,20 @@ fn collect(path: &Path, cases: &mut Vec<Case>) -> Result<()> {
     if path.with_extension("out").is_file() {
         cases.push(Case { file: path.to_owned(), function: None });
     }
-    let functions = text.lines().filter_map(|line| line.trim_start().strip_prefix("fn test_"));
-    for rest in functions {
-        if let Some((name, _)) = rest.split_once("()") {
-            cases.push(Case { file: path.to_owned(), function: Some(format!("test_{}", name.trim())) });
+    for line in text.lines().map(str::trim_start) {
+        let (declared, is_private) = match line.strip_prefix("private ") {
+            Some(rest) => (rest.trim_start(), true),
+            None => (line, false),
+        };
+        let Some((name, rest)) = declared.strip_prefix("fn test_").and_then(|rest| rest.split_once('('))
+        else {
+            continue;
+        };
+        let case = Case { file: path.to_owned(), function: Some(format!("test_{}", name.trim())) };
+        match rest.trim_start().starts_with(')') {
+            _ if is_private => passed_over.push((case, "a private function cannot be called from outside")),
+            false => passed_over.push((case, "a test has no parameters")),
+            true => cases.push(case),
         }
     }
     Ok(())

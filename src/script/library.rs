@@ -74,6 +74,12 @@ pub fn find(name: &str) -> Result<Script> {
     if let Some(path) = places.iter().find(|path| path.is_file()) {
         return read(path);
     }
+    // A pipe is read by another command, not opened: it may never end.
+    if name == "-" || Path::new(name).metadata().is_ok_and(|about| !about.is_file() && !about.is_dir()) {
+        let from = if name == "-" { "FILE" } else { name };
+        return Err(Error::new(format!("\"{name}\" is no script file"))
+            .hint(format!("what is piped in runs with `mora repl < {from}`")));
+    }
     let bare = name.strip_suffix(".rhai").unwrap_or(name);
     for table in [SCRIPTS, EXAMPLES] {
         if let Some((name, text)) = table.iter().find(|(known, _)| *known == bare) {
@@ -121,7 +127,8 @@ pub fn list() -> Vec<Script> {
             .flatten()
             .flatten()
             .map(|entry| entry.path())
-            .filter(|path| is_script(path))
+            // Regular files alone: to read a named pipe waits for whoever writes into it.
+            .filter(|path| is_script(path) && path.is_file())
             .collect();
         paths.sort();
         let paths = paths.iter().map(|path| path.strip_prefix(".").unwrap_or(path));

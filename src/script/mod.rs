@@ -29,6 +29,7 @@ pub mod registry;
 pub mod resolver;
 pub mod run;
 pub mod scan;
+pub mod search;
 pub mod session;
 pub mod settings;
 pub mod source;

@@ -10,32 +10,23 @@ use std::rc::Rc;
 
 use rhai::{AST, Engine, EvalAltResult, FnNamespace, Module, ModuleResolver, Position, Scope, Shared};
 
-use crate::error::{Error, Result, did_you_mean};
+use crate::error::{Error, Result};
 use crate::script::context::Context;
 use crate::script::error::ScriptResult;
 use crate::script::isolate::Renaming;
-use crate::script::library::STDLIB;
-use crate::script::source::{CLOSURE, read_text};
+use crate::script::search::Search;
+use crate::script::source::CLOSURE;
 
 /// Finds, compiles and keeps modules. Clones share what is kept.
 #[derive(Clone)]
 pub struct Resolver {
     context: Context,
-    folders: Rc<[PathBuf]>,
+    search: Rc<Search>,
     modules: Rc<RefCell<BTreeMap<String, Shared<Module>>>>,
     /// Makes the names of a module's functions unique while it is compiled.
     renaming: Renaming,
     /// Modules being loaded, outermost first: an import of one of them is a circle.
     loading: Rc<RefCell<Vec<String>>>,
-}
-
-/// The folders in which modules are looked for before those inside the program: `./stdlib`, then those of `MORA_PATH`.
-pub fn folders() -> Vec<PathBuf> {
-    let mut folders = vec![PathBuf::from("stdlib")];
-    if let Some(paths) = std::env::var_os("MORA_PATH") {
-        folders.extend(std::env::split_paths(&paths).filter(|path| !path.as_os_str().is_empty()));
-    }
-    folders
 }
 
 /// A module's text and where it was found.
@@ -50,7 +41,7 @@ impl Resolver {
     pub fn new(context: Context) -> Self {
         Self {
             context,
-            folders: folders().into(),
+            search: Rc::default(),
             modules: Rc::default(),
             renaming: Renaming::default(),
             loading: Rc::default(),
@@ -90,38 +81,14 @@ impl Resolver {
     }
 
     fn find(&self, importer: Option<&str>, path: &str) -> Result<Found> {
-        let beside =
-            importer.and_then(|name| self.context.sources().get(name)).and_then(|source| source.folder);
-        let file = match path.ends_with(".rhai") {
-            true => path.to_owned(),
-            false => format!("{path}.rhai"),
-        };
-        let only_beside = path.starts_with("./") || path.starts_with("../");
-        let mut places: Vec<PathBuf> = beside.iter().map(|folder| join(folder, &file)).collect();
-        if !only_beside {
-            places.extend(self.folders.iter().map(|folder| join(folder, &file)));
+        let importer = importer.and_then(|name| self.context.sources().get(name));
+        let beside = importer.and_then(|source| source.folder);
+        let place = self.search.find(beside.as_deref(), path)?;
+        if let Some(file) = place.file() {
+            self.context.permissions().check_read(file)?;
         }
-        for place in &places {
-            if place.is_file() {
-                self.context.permissions().check_read(place)?;
-                let text = read_text(place)?;
-                return Ok(Found {
-                    source: place.display().to_string(),
-                    text,
-                    folder: place.parent().map(Path::to_owned),
-                });
-            }
-        }
-        if let Some((name, text)) = STDLIB.iter().find(|(name, _)| !only_beside && *name == path) {
-            return Ok(Found { source: format!("mora:{name}"), text: (*text).to_owned(), folder: None });
-        }
-        let looked = places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(", ");
-        let error = Error::new(format!("no module \"{path}\""));
-        Err(match did_you_mean(path, STDLIB.iter().map(|(name, _)| *name)) {
-            Some(hint) => error.hint(hint),
-            None if looked.is_empty() => error.hint("it is not in mora's library"),
-            None => error.hint(format!("looked for {looked}, and in mora's library")),
-        })
+        let folder = place.file().and_then(Path::parent).map(Path::to_owned);
+        Ok(Found { source: place.source(), text: place.text()?, folder })
     }
 
     fn load(&self, engine: &Engine, found: &Found, place: Position) -> ScriptResult<Shared<Module>> {
@@ -178,21 +145,6 @@ fn at(error: Error, place: Position) -> Box<EvalAltResult> {
     error
 }
 
-/// `folder` and `file` joined without `./` and `a/../`, so that one file has one name.
-fn join(folder: &Path, file: &str) -> PathBuf {
-    let mut joined = PathBuf::new();
-    for part in folder.join(file).components() {
-        match part {
-            std::path::Component::CurDir => {}
-            std::path::Component::ParentDir if joined.file_name().is_some() => {
-                joined.pop();
-            }
-            part => joined.push(part),
-        }
-    }
-    joined
-}
-
 impl ModuleResolver for Resolver {
     fn resolve(
         &self,
@@ -203,17 +155,5 @@ impl ModuleResolver for Resolver {
     ) -> ScriptResult<Shared<Module>> {
         let found = self.find(importer, path).map_err(|error| at(error, place))?;
         self.load(engine, &found, place)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_file_has_one_name() {
-        assert_eq!(join(Path::new("a/b"), "../c.rhai"), Path::new("a/c.rhai"));
-        assert_eq!(join(Path::new(""), "./c.rhai"), Path::new("c.rhai"));
-        assert_eq!(join(Path::new(".."), "../c.rhai"), Path::new("../../c.rhai"));
     }
 }

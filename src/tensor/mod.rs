@@ -31,6 +31,7 @@ pub use linear::{cat, matmul, stack};
 pub use order::Ordered;
 pub use reduce::Reduction;
 pub use text::Nested;
+pub(crate) use text::number as number_text;
 
 use crate::error::{Error, Result, did_you_mean};
 

@@ -12,6 +12,7 @@ use crate::error::{Context as _, Error, Result, did_you_mean};
 use crate::memory;
 use crate::model::reference::embedded::MODELS;
 use crate::save::write_whole;
+use crate::script::search::Search;
 use crate::script::value::type_name;
 use crate::script::{help, library};
 
@@ -146,7 +147,9 @@ impl Repl {
         {
             return Ok(format!(":{} {}\n    {}", command.name, command.argument, command.about));
         }
-        help::look_up(typing.host.registry()?, &words)
+        let asked = words.first().map_or("", String::as_str);
+        let library = Search::default().docs(Some(Path::new("")), asked, |_| true);
+        help::look_up(typing.host.registry()?, &library, &words)
     }
 
     fn say_type(&mut self, expression: &str) {

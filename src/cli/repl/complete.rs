@@ -1,89 +1,25 @@
 //! What may follow what was typed: commands, variables, functions, members, options, sites, files.
 
 use std::collections::BTreeMap;
-use std::path::{MAIN_SEPARATOR, Path};
 
 use rustyline::completion::Pair;
 
 use crate::cli::repl::commands::COMMANDS;
-use crate::frame::Frame;
-use crate::model::reference::embedded::MODELS;
+use crate::cli::repl::known::Asking;
+use crate::cli::repl::quoted::{files, in_string};
+use crate::cli::repl::typed::{Typed, is_open};
 use crate::script::docs::OptionDoc;
 use crate::script::host::Host;
 use crate::script::registry::{Entry, Kind, LANGUAGE};
-use crate::script::scan::{Class, KEYWORDS, Piece, pieces};
+use crate::script::scan::{Class, KEYWORDS};
+use crate::script::search::Search;
 use crate::script::session::Session;
-use crate::script::value::{Value, type_name};
-use crate::script::{docs, help, library, modules, resolver};
+use crate::script::{docs, help, library};
 
 /// What can be written from byte `start` on, each with what a list shows of it.
 pub struct Candidates {
     pub start: usize,
     pub pairs: Vec<Pair>,
-}
-
-/// What is typed, up to the cursor.
-struct Typed<'a> {
-    text: &'a str,
-    pieces: Vec<Piece>,
-}
-
-impl<'a> Typed<'a> {
-    fn new(text: &'a str) -> Self {
-        let pieces = pieces(text).into_iter().filter(|piece| piece.class != Class::Space).collect();
-        Self { text, pieces }
-    }
-
-    fn piece(&self, index: usize) -> &'a str {
-        self.pieces.get(index).map_or("", |piece| &self.text[piece.range.clone()])
-    }
-
-    /// The piece that the cursor is at the end of, not behind the space after it.
-    fn touched(&self) -> Option<&Piece> {
-        self.pieces.last().filter(|piece| piece.range.end == self.text.len())
-    }
-
-    /// The innermost bracket that is open before piece `end`, by its index.
-    fn open_bracket(&self, end: usize) -> Option<usize> {
-        let mut depth = 0_usize;
-        for index in (0..end).rev() {
-            match (self.pieces[index].class, self.piece(index)) {
-                (Class::Sign, ")" | "]" | "}") => depth += 1,
-                (Class::Sign, "(" | "[" | "{") if depth == 0 => return Some(index),
-                (Class::Sign, "(" | "[" | "{") => depth -= 1,
-                _ => {}
-            }
-        }
-        None
-    }
-
-    /// The function whose arguments hold piece `end`, by the index of its name.
-    fn call(&self, end: usize) -> Option<usize> {
-        let mut end = end;
-        loop {
-            let open = self.open_bracket(end)?;
-            let is_call = self.piece(open) == "(" && open > 0 && self.pieces[open - 1].class == Class::Name;
-            if is_call {
-                return Some(open - 1);
-            }
-            end = open;
-        }
-    }
-
-    /// The names before the point at piece `point`: `["model", "cfg"]` of `model.cfg.`; none for what must be computed.
-    fn receiver(&self, point: usize) -> Option<Vec<&'a str>> {
-        let mut names = Vec::new();
-        let mut at = point;
-        loop {
-            let name = at.checked_sub(1).filter(|name| self.pieces[*name].class == Class::Name)?;
-            names.insert(0, self.piece(name));
-            match name.checked_sub(1) {
-                Some(before) if self.piece(before) == "." => at = before,
-                Some(before) if self.piece(before) == ":" => return None,
-                _ => return Some(names),
-            }
-        }
-    }
 }
 
 /// What may follow `text`, which ends at the cursor.
@@ -108,23 +44,12 @@ fn nothing(start: usize) -> Candidates {
     Candidates { start, pairs: Vec::new() }
 }
 
-/// True where a string has no closing quote yet.
-fn is_open(text: &str) -> bool {
-    let Some(quote) = text.chars().next() else { return false };
-    // An odd number of backslashes makes the quote a part of the string; in backticks nothing does.
-    let before = text.strip_suffix(quote).unwrap_or(text);
-    let backslashes = before.len() - before.trim_end_matches('\\').len();
-    let is_escaped = quote == '"' && backslashes % 2 == 1;
-    let closed = text.len() > 1 && text.ends_with(quote) && !is_escaped;
-    matches!(quote, '"' | '`') && !closed
-}
-
-fn pair(text: impl Into<String>) -> Pair {
+pub fn pair(text: impl Into<String>) -> Pair {
     let text = text.into();
     Pair { display: text.clone(), replacement: text }
 }
 
-fn matching(start: usize, word: &str, all: impl IntoIterator<Item = Pair>) -> Candidates {
+pub fn matching(start: usize, word: &str, all: impl IntoIterator<Item = Pair>) -> Candidates {
     let mut pairs: Vec<Pair> = all.into_iter().filter(|pair| pair.replacement.starts_with(word)).collect();
     pairs.sort_by(|a, b| (&a.replacement, &a.display).cmp(&(&b.replacement, &b.display)));
     pairs.dedup_by(|a, b| a.display == b.display);
@@ -149,7 +74,7 @@ fn after_colon(host: &Host, session: &Session, text: &str) -> Candidates {
         }
         "help" | "doc" => {
             let known = host.registry().into_iter().flat_map(|registry| registry.names());
-            let library = modules::library();
+            let library = Search::default().docs(None, "", |_| true);
             let modules = library.iter().flat_map(|module| {
                 let functions =
                     module.functions.iter().map(|function| format!("{}::{}", module.name, function.name));
@@ -163,108 +88,6 @@ fn after_colon(host: &Host, session: &Session, text: &str) -> Candidates {
         }
         _ => nothing(text.len()),
     }
-}
-
-/// Entries of the folder that the path being typed lies in.
-fn files(typed: &str) -> Vec<Pair> {
-    let (folder, _) = typed.rsplit_once(MAIN_SEPARATOR).map_or(("", typed), |(folder, name)| (folder, name));
-    let prefix =
-        if typed.contains(MAIN_SEPARATOR) { format!("{folder}{MAIN_SEPARATOR}") } else { String::new() };
-    let read = if prefix.is_empty() { "." } else { prefix.as_str() };
-    let entries = std::fs::read_dir(Path::new(read)).into_iter().flatten().flatten();
-    let entry = |entry: std::fs::DirEntry| {
-        let name = entry.file_name().into_string().ok()?;
-        // Hidden ones only where they are asked for.
-        let is_wanted = !name.starts_with('.') || typed[prefix.len()..].starts_with('.');
-        let slash = if entry.path().is_dir() { "/" } else { "" };
-        is_wanted.then(|| Pair {
-            display: format!("{name}{slash}"),
-            replacement: format!("{prefix}{name}{slash}"),
-        })
-    };
-    entries.filter_map(entry).collect()
-}
-
-fn in_string(host: &Host, session: &Session, typed: &Typed) -> Candidates {
-    let at = typed.pieces.len() - 1;
-    let content = &typed.piece(at)[1..];
-    let start = typed.text.len() - content.len();
-    let before = at.checked_sub(1).map_or("", |before| typed.piece(before));
-    if before == "import" {
-        let found = resolver::folders()
-            .into_iter()
-            .flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten());
-        let stems = found.filter_map(|entry| Some(entry.path().file_stem()?.to_str()?.to_owned()));
-        let library = modules::library().into_iter().map(|module| module.name);
-        return matching(start, content, library.chain(stems).map(pair));
-    }
-    // `frame["…`, `map["…`, `cache["…`
-    if before == "["
-        && let Some(names) = at.checked_sub(1).and_then(|open| typed.receiver(open))
-    {
-        let keys = value_of(session, &names).map(|value| keys(&value)).unwrap_or_default();
-        if !keys.is_empty() {
-            return matching(start, content, keys.into_iter().map(pair));
-        }
-    }
-    let call = typed.call(at);
-    let name = call.map_or("", |call| typed.piece(call));
-    // Columns of the frame whose method is called.
-    let columns = call
-        .and_then(|call| call.checked_sub(1))
-        .filter(|point| typed.piece(*point) == ".")
-        .and_then(|point| typed.receiver(point))
-        .and_then(|names| value_of(session, &names))
-        .map(|value| keys(&value))
-        .unwrap_or_default();
-    let embedded = MODELS.iter().map(|model| format!("mora/{}", model.name));
-    let references = embedded.filter(|_| name.starts_with("load"));
-    let takes_files = ["load", "read", "save", "write", "open"].iter().any(|word| name.contains(word));
-    let files = if takes_files || content.contains(MAIN_SEPARATOR) { files(content) } else { Vec::new() };
-    let values = option_values(host, typed, at);
-    let plain = columns.into_iter().chain(references).chain(values).map(pair).chain(files);
-    let sites = by_segment(&host.sites(session), content).into_iter().map(pair);
-    matching(start, content, plain.chain(sites))
-}
-
-/// Sites up to the point behind what is typed, and `*` for the layers: `blocks.`, then `blocks.3.`, then its sites.
-fn by_segment(sites: &[String], typed: &str) -> Vec<String> {
-    let depth = typed.matches('.').count();
-    let segment = |site: &str| -> String {
-        let end = site.match_indices('.').nth(depth).map_or(site.len(), |(at, _)| at + 1);
-        site[..end].to_owned()
-    };
-    let globs = sites.iter().filter_map(|site| {
-        let (head, rest) = site.strip_prefix("blocks.")?.split_once('.')?;
-        head.parse::<usize>().ok()?;
-        Some(format!("blocks.*.{rest}"))
-    });
-    let mut found: Vec<String> = sites.iter().cloned().chain(globs).map(|site| segment(&site)).collect();
-    found.sort();
-    found.dedup();
-    found
-}
-
-/// The names that a value can be indexed with.
-fn keys(value: &Value) -> Vec<String> {
-    if let Ok(map) = value.as_map_ref() {
-        return map.keys().map(ToString::to_string).collect();
-    }
-    if let Some(frame) = value.read_lock::<Frame>() {
-        return frame.names().into_iter().map(str::to_owned).collect();
-    }
-    Vec::new()
-}
-
-/// The value of a variable, or of a key of it, and so on.
-fn value_of(session: &Session, names: &[&str]) -> Option<Value> {
-    let (first, rest) = names.split_first()?;
-    let mut value = session.variable(first)?.clone();
-    for name in rest {
-        let inner = value.as_map_ref().ok()?.get(*name)?.clone();
-        value = inner;
-    }
-    Some(value)
 }
 
 /// Candidates for the name that begins at byte `start`, before which there are `end` pieces.
@@ -323,30 +146,19 @@ fn called<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<Pair> {
     by_name.into_iter().filter_map(shown).collect()
 }
 
-/// Properties, functions and keys of the value before the point at piece `point`.
+/// Properties, functions and keys of the value before the point at piece `point`; none where nothing is known of it.
 fn members(host: &Host, session: &Session, typed: &Typed, point: usize) -> Vec<Pair> {
-    let value = typed.receiver(point).and_then(|names| value_of(session, &names));
-    let kind = match (
-        &value,
-        point.checked_sub(1).map(|before| (typed.pieces[before].class, typed.piece(before))),
-    ) {
-        (Some(value), _) => type_name(value),
-        (None, Some((Class::Text, _))) => "string".into(),
-        (None, Some((Class::Sign, "]"))) => "array".into(),
-        _ => String::new(),
-    };
+    let Some(known) = (Asking { host, session, typed }).before(point) else { return Vec::new() };
     let Ok(registry) = host.registry() else { return Vec::new() };
-    let is_member = |entry: &&Entry| match kind.as_str() {
-        // What it is will be known when it is computed: anything of mora's own.
-        "" => entry.receiver().starts_with(|c: char| c.is_ascii_uppercase()),
-        kind => entry.receiver() == kind,
+    let kind = known.kind();
+    let of = |wanted: Kind| {
+        let entries = registry.entries.iter().filter(|entry| entry.receiver() == kind);
+        entries.filter(move |entry| entry.kind == wanted)
     };
-    let of =
-        |wanted: Kind| registry.entries.iter().filter(is_member).filter(move |entry| entry.kind == wanted);
     let mut found = called(of(Kind::Function));
     found.extend(of(Kind::Property).map(|entry| pair(entry.name.as_str())));
-    if let Some(Ok(map)) = value.as_ref().map(Value::as_map_ref) {
-        found.extend(map.keys().map(|key| pair(key.as_str())));
+    if kind == "map" {
+        found.extend(known.keys().into_iter().map(pair));
     }
     found
 }
@@ -367,26 +179,13 @@ fn options(host: &Host, typed: &Typed, end: usize) -> Option<Vec<String>> {
 }
 
 /// The options of the functions of a name.
-fn described(host: &Host, name: &str) -> Vec<OptionDoc> {
+pub fn described(host: &Host, name: &str) -> Vec<OptionDoc> {
     let Ok(registry) = host.registry() else { return Vec::new() };
     registry
         .named(name)
         .filter(|entry| entry.params.last().is_some_and(|(_, kind)| kind == "map"))
         .flat_map(|entry| docs::all_options(registry, registry.doc_of(entry)))
         .collect()
-}
-
-/// The words that the option takes whose value is the string at piece `at`; none elsewhere.
-fn option_values(host: &Host, typed: &Typed, at: usize) -> Vec<String> {
-    let key = at
-        .checked_sub(2)
-        .filter(|key| typed.piece(key + 1) == ":" && typed.pieces[*key].class == Class::Name);
-    let Some((key, call)) = key.and_then(|key| Some((typed.piece(key), typed.call(key)?))) else {
-        return Vec::new();
-    };
-    let options = described(host, typed.piece(call));
-    let values = options.iter().filter(|option| option.name == key).flat_map(OptionDoc::values);
-    values.map(str::to_owned).collect()
 }
 
 /// How to call the function whose parenthesis was opened last, where nothing stands in it yet.
@@ -409,13 +208,8 @@ pub fn signature(host: &Host, session: &Session, text: &str) -> Option<String> {
             .and_then(|function| rest(&function.signature));
     }
     let is_method = count > 3 && typed.piece(count - 3) == ".";
-    let kind = match is_method {
-        true => typed
-            .receiver(count - 3)
-            .and_then(|names| value_of(session, &names))
-            .map(|value| type_name(&value)),
-        false => None,
-    };
+    let asking = Asking { host, session, typed: &typed };
+    let kind = is_method.then(|| asking.before(count - 3)).flatten().map(|known| known.kind());
     let registry = host.registry().ok()?;
     let found = registry
         .named(name)
@@ -427,36 +221,88 @@ pub fn signature(host: &Host, session: &Session, text: &str) -> Option<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::cli::terminal::Terminal;
+    use crate::script::host::Options;
+    use crate::script::library::Script;
+    use crate::script::permissions::Permissions;
 
-    #[test]
-    fn sites_are_completed_segment_by_segment() {
-        let sites: Vec<String> =
-            ["hook_embed", "blocks.0.hook_mlp_out", "blocks.0.attn.hook_z", "blocks.1.hook_mlp_out"]
-                .map(str::to_owned)
-                .into();
-        assert_eq!(by_segment(&sites, "bl"), ["blocks.", "hook_embed"]);
-        let layers = by_segment(&sites, "blocks.");
-        assert_eq!(layers, ["blocks.*.", "blocks.0.", "blocks.1.", "hook_embed"]);
-        let inner = by_segment(&sites, "blocks.*.");
-        assert!(inner.contains(&"blocks.*.attn.".into()) && inner.contains(&"blocks.*.hook_mlp_out".into()));
+    /// What may follow, in a session with some variables.
+    fn follow() -> impl Fn(&str) -> Vec<String> {
+        let script = Script { name: "repl".into(), source: "repl".into(), text: String::new(), folder: None };
+        let options = Options {
+            output: Box::new(Terminal),
+            settings: BTreeMap::from([("layers_of_mine".to_owned(), "3".to_owned())]),
+            folder: None,
+            seed: 0,
+            device: candle_core::Device::Cpu,
+            dtype: candle_core::DType::F32,
+            quiet: true,
+            permissions: Permissions::trusted(),
+            wait: false,
+            max_operations: None,
+        };
+        let mut host = Host::new(&script, options);
+        let mut session = Session::default();
+        let input =
+            "let model = load_model(\"mora/tiny-ipd\"); let t = zeros([2]); let run = model.run(\"They\");
+            let mixed = [1, t]; let tensors = [t, t]; let opts = #{ alpha: t, inner: #{ beta: 1 } };
+            fn run_of_mine() { 1 } import \"ipd\" as ipd;";
+        assert!(host.evaluate(&mut session, input).is_ok());
+        move |text| {
+            let found = candidates(&host, &session, text);
+            found.pairs.into_iter().map(|pair| pair.replacement).collect()
+        }
     }
 
     #[test]
-    fn the_call_around_an_argument_is_found() {
-        let typed = Typed::new("model.patch_sweep(f(1), #{ source: ");
-        let count = typed.pieces.len();
-        let call = typed.call(count).map(|call| typed.piece(call));
-        assert_eq!(call, Some("patch_sweep"));
-        assert_eq!(typed.receiver(1), Some(vec!["model"]));
-        assert!(Typed::new("f().x").receiver(3).is_none());
+    fn members_are_those_of_what_stands_before_the_point() {
+        let follow = follow();
+        let has = |text: &str, name: &str| follow(text).iter().any(|found| found == name);
+        for (text, name, other) in [
+            ("t.", "softmax(", "n_layers"),
+            ("opts.alpha.", "softmax(", "n_layers"),
+            ("opts[\"alpha\"].", "softmax(", "n_layers"),
+            ("opts.inner.", "beta", "softmax("),
+            ("\"abc\".", "split(", "softmax("),
+            ("run.cache.", "sites", "softmax("),
+            ("run.logits.", "softmax(", "n_layers"),
+            ("run.logits[0].", "softmax(", "push("),
+            ("model.tokenizer.", "vocab_size", "run("),
+            ("t.shape.", "push(", "softmax("),
+            ("model.run(\"x\").", "logits", "softmax("),
+            ("model.run(f(1), #{ a: [2] }).logits.softmax(1).", "softmax(", "n_layers"),
+            ("(model).", "run(", "softmax("),
+            ("f((model.run(\"x\")).", "logits", "softmax("),
+            ("load_model(\"x\").", "run(", "softmax("),
+            ("tensors[1].", "softmax(", "push("),
+            ("[1, 2].", "push(", "softmax("),
+            ("#{ a: 1 }.", "keys(", "softmax("),
+        ] {
+            assert!(has(text, name), "{text} {name}: {:?}", follow(text));
+            assert!(!has(text, other), "{text} {other}");
+        }
+        for unknown in
+            ["ipd::scenarios(model)[0].", "mixed[0].", "run_of_mine().", "nothing.", "model.nothing."]
+        {
+            assert_eq!(follow(unknown), Vec::<String>::new(), "{unknown}");
+        }
     }
 
     #[test]
-    fn strings_are_open_until_their_quote() {
-        assert!(is_open("\"") && is_open("\"a\\\"") && is_open("`a"));
-        assert!(!is_open("\"a\"") && !is_open("'a"));
-        assert!(!is_open("\"a\\\\\"") && !is_open("`a\\`") && is_open("\"a\\\\\\\""));
+    fn strings_hold_what_the_function_asks_for() {
+        let follow = follow();
+        let models = follow("load_model(\"");
+        assert!(models.contains(&"mora/tiny-ipd".to_owned()), "{models:?}");
+        assert!(!models.iter().any(|name| name.contains("hook") || name.contains("PT2")), "{models:?}");
+        let adapters = follow("model.with_adapter(load_adapter(\"");
+        assert!(adapters.contains(&"mora/tiny-ipd/PT2".to_owned()), "{adapters:?}");
+        assert!(!follow("read_csv(\"").iter().any(|name| name.contains("hook")));
+        assert_eq!(follow("setting(\""), ["layers_of_mine", "model"]);
+        assert_eq!(follow("help(\"softm"), ["softmax"]);
+        assert_eq!(follow("help(\"game"), ["games"]);
+        assert!(follow("run.cache[\"").iter().any(|name| name == "blocks."));
     }
 }

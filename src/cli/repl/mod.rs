@@ -3,8 +3,12 @@
 mod assistant;
 mod commands;
 mod complete;
+mod known;
 mod picture;
+mod piped;
+mod quoted;
 mod show;
+mod typed;
 
 use std::cell::RefCell;
 use std::io::{IsTerminal, Read};
@@ -64,6 +68,9 @@ impl Command {
 fn piped(setup: Setup) -> Result<u8> {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).within(|| "stdin")?;
+    if let Some(model) = &setup.model {
+        text = piped::with_model(&text, model);
+    }
     let script = Script { name: "stdin".into(), source: "stdin".into(), text, folder: Some(PathBuf::new()) };
     Ok(cli::run(&script, Running::of(setup)))
 }

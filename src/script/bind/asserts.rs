@@ -1,13 +1,18 @@
 //! Assertions, for tests of scripts and for what a script takes for granted.
 
 use rhai::plugin::*;
+use rhai::{Dynamic, EvalAltResult};
 
-use crate::script::options::argument;
-use crate::script::value::FromScript as _;
+use crate::error::{Context as _, Error};
+use crate::frame::Frame;
+use crate::script::bind::tensor::from_arrays;
+use crate::script::value::{FromScript as _, describe};
 use crate::tensor::NamedTensor;
 
 #[export_module(manifest)]
 pub mod asserts {
+    use crate::frame::Frame;
+    use crate::script::bind::difference;
     use crate::script::bind::prelude::*;
     use crate::script::error::{is_interrupt, message};
     use crate::tensor::NamedTensor;
@@ -33,51 +38,63 @@ pub mod asserts {
         if holds { Ok(()) } else { Err(Error::new(message).into()) }
     }
 
-    /// Fails where `found` and `expected` are not equal, and shows both. Values are equal where a script's
-    /// `==` says so, and arrays and maps where their parts are; of different types none are, but integers and
-    /// numbers.
+    /// Fails where `found` and `expected` are not equal, and shows both and where they differ. Values are equal
+    /// where a script's `==` says so, tensors where shapes and all elements are equal, arrays and maps where
+    /// their parts are; of different types none are, but integers and numbers.
     ///
-    /// Errors: values that are not equal.
+    /// Errors: values that are not equal, values of a type that cannot be compared, such as models.
     ///
     /// Example: `assert_eq(zeros([2, 3]).shape, [2, 3])`
     #[rhai_fn(return_raw)]
     pub fn assert_eq(call: NativeCallContext, found: Dynamic, expected: Dynamic) -> ScriptResult<()> {
-        match super::is_equal(&call, &found, &expected) {
-            true => Ok(()),
-            false => Err(Error::new(format!("expected {expected}, found {found}")).into()),
+        let Some(what) = difference::of_values(&call, &found, &expected).within(|| "assert_eq")? else {
+            return Ok(());
+        };
+        let has_numbers =
+            |value: &Dynamic| f64::from_script(value).is_some() || NamedTensor::from_script(value).is_some();
+        let error = Error::new(what);
+        Err(match (has_numbers(&found), has_numbers(&expected)) {
+            (true, true) => error.hint("assert_close(found, expected, 1e-6) leaves room for rounding"),
+            (true, _) | (_, true) if found.is_array() || expected.is_array() => {
+                error.hint("assert_close takes a tensor beside an array of numbers")
+            }
+            _ => error,
         }
+        .into())
     }
 
-    /// Fails where `found`, a number, an array of numbers or a tensor, is anywhere further than `tolerance`
-    /// from `expected`, which has its length or shape; NaN is close to nothing.
+    /// Fails where `found` is anywhere further than `tolerance` from `expected`, and says where they differ
+    /// most. Each is a number, an array of numbers (also of arrays) or a tensor, of the other's shape, where NaN is
+    /// close to nothing; or both are frames of the same columns and rows, where other cells have to be equal, and NaN
+    /// equals NaN.
     ///
-    /// Errors: a number that is further away, other shapes or lengths, a value that holds no numbers.
+    /// Errors: a number that is further away, other shapes, columns or lengths, a value that holds no numbers, a
+    /// `tolerance` below 0.
     ///
     /// Example: `assert_close(tensor([0.0, 0.0]).softmax(0), tensor([0.5, 0.5]), 1e-6)`
     #[rhai_fn(return_raw)]
-    pub fn assert_close(found: Dynamic, expected: Dynamic, tolerance: f64) -> ScriptResult<()> {
-        let numbers = |name: &str, value: &Dynamic| -> crate::Result<NamedTensor> {
-            match argument::<f64>("assert_close", name, value) {
-                Ok(number) => {
-                    Ok(NamedTensor::from(candle_core::Tensor::new(number, &candle_core::Device::Cpu)?))
-                }
-                Err(_) if value.is_array() => {
-                    let values = argument::<Vec<f64>>("assert_close", name, value)?;
-                    Ok(NamedTensor::from(candle_core::Tensor::new(values, &candle_core::Device::Cpu)?))
-                }
-                Err(_) => argument::<NamedTensor>("assert_close", name, value),
+    pub fn assert_close(found: Dynamic, expected: Dynamic, tolerance: Dynamic) -> ScriptResult<()> {
+        let tolerance = argument::<f64>("assert_close", "tolerance", &tolerance)?;
+        if tolerance.is_nan() || tolerance < 0.0 {
+            let what = format!("assert_close: a tolerance of {tolerance}, expected 0 or more");
+            return Err(Error::new(what).into());
+        }
+        let difference = match (Frame::from_script(&found), Frame::from_script(&expected)) {
+            (Some(a), Some(b)) => difference::of_frames(&a, &b, tolerance)?,
+            _ => {
+                let (a, b) = (super::numbers("found", &found)?, super::numbers("expected", &expected)?);
+                difference::of_tensors(&a, &b, tolerance)?
             }
         };
-        let (a, b) = (numbers("found", &found)?, numbers("expected", &expected)?);
-        if a.is_close(&b, tolerance)? {
-            return Ok(());
+        match difference {
+            Some(what) => Err(Error::new(what).into()),
+            None => Ok(()),
         }
-        Err(Error::new(format!("expected {expected} within {tolerance:e}, found {found}")).into())
     }
 
     /// Fails where a `function` without parameters does not fail; gives the message that it failed with.
     ///
-    /// Errors: a function that does not fail.
+    /// Errors: a function that does not fail, or that has parameters.
     ///
     /// Example: `assert_throws(|| tensor([1, 2]).reshape([3]))`
     /// is `cannot reshape [2] (2 elements) to [3]: it holds 3 elements`
@@ -89,15 +106,26 @@ pub mod asserts {
     /// Fails where a `function` without parameters does not fail with a message that contains `text`; gives
     /// the message.
     ///
-    /// Errors: a function that does not fail, or that fails with another message.
+    /// Errors: a function that does not fail, that fails with another message, or that has parameters.
     ///
     /// Example: `assert_throws(|| zeros([2]).sum(1), "no axis 1")` is `no axis 1 in tensor [2] f32`
     #[rhai_fn(name = "assert_throws", return_raw)]
     pub fn assert_throws_with(call: NativeCallContext, function: FnPtr, text: &str) -> ScriptResult<String> {
         match function.call_within_context::<Dynamic>(&call, ()) {
-            Ok(value) => Err(Error::new(format!("expected an error, found {value}")).into()),
+            Ok(value) => {
+                let value = difference::shown(&call, &value);
+                Err(Error::new(format!("expected an error, found {value}"))
+                    .hint("the function is called, and has to fail: assert_throws(|| tensor([1, 2]).reshape([3]))")
+                    .into())
+            }
             // Ctrl-C is no error of the function's.
             Err(failure) if is_interrupt(&failure) => Err(failure),
+            // That it cannot be called is no error of the function's either.
+            Err(failure) if super::is_not_found(&failure, function.fn_name()) => Err(Error::new(
+                "assert_throws: expected a function without parameters, which is called without arguments",
+            )
+            .hint("write || before what is to fail: assert_throws(|| tensor([1, 2]).reshape([3]))")
+            .into()),
             Err(failure) => {
                 let message = message(&failure);
                 if message.contains(text) {
@@ -109,33 +137,33 @@ pub mod asserts {
     }
 }
 
-/// Equal as a script would say; arrays and maps by their parts, whole numbers and fractions by their value.
-fn is_equal(call: &rhai::NativeCallContext, a: &rhai::Dynamic, b: &rhai::Dynamic) -> bool {
-    if let (Ok(a), Ok(b)) = (a.as_array_ref(), b.as_array_ref()) {
-        return a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| is_equal(call, a, b));
+/// An argument of `assert_close` as numbers along axes.
+fn numbers(name: &str, value: &Dynamic) -> crate::Result<NamedTensor> {
+    let wide = Some(candle_core::DType::F64);
+    let read = match NamedTensor::from_script(value) {
+        Some(tensor) => return Ok(tensor),
+        None if value.is_array() || f64::from_script(value).is_some() => {
+            from_arrays(value, wide, &candle_core::Device::Cpu)
+        }
+        None => Err(Error::new(format!(
+            "expected a number, an array of numbers, a tensor or a frame, found {}",
+            describe(value)
+        ))
+        .hint(match Frame::from_script(value) {
+            Some(_) => "a frame is compared with a frame, a column of it with an array: frame[\"name\"]",
+            None if value.is_map() => "compare the values of maps one by one, or exactly: assert_eq",
+            None => "assert_eq compares what is no number",
+        })),
+    };
+    read.within(|| format!("assert_close: {name}"))
+}
+
+/// True where the function itself was not found, rather than one that it calls: that one's error has a trace.
+fn is_not_found(failure: &EvalAltResult, name: &str) -> bool {
+    match failure {
+        EvalAltResult::ErrorFunctionNotFound(signature, _) => {
+            signature.strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with('('))
+        }
+        _ => false,
     }
-    if let (Ok(a), Ok(b)) = (a.as_map_ref(), b.as_map_ref()) {
-        let is_same = |(name, value)| b.get(name).is_some_and(|other| is_equal(call, value, other));
-        return a.len() == b.len() && a.iter().all(is_same);
-    }
-    if let (Ok(a), Ok(b)) = (a.as_immutable_string_ref(), b.as_immutable_string_ref()) {
-        return *a == *b;
-    }
-    if let (Ok(a), Ok(b)) = (a.as_int(), b.as_int()) {
-        return a == b;
-    }
-    if let (Ok(a), Ok(b)) = (argument::<f64>("", "", a), argument::<f64>("", "", b)) {
-        return a == b;
-    }
-    if let (Ok(a), Ok(b)) = (a.as_bool(), b.as_bool()) {
-        return a == b;
-    }
-    if a.is_unit() || b.is_unit() {
-        return a.is_unit() && b.is_unit();
-    }
-    if let (Some(a), Some(b)) = (NamedTensor::from_script(a), NamedTensor::from_script(b)) {
-        return a.is_close(&b, 0.0).unwrap_or(false);
-    }
-    let found = call.call_native_fn::<rhai::Dynamic>("==", (a.clone(), b.clone()));
-    found.is_ok_and(|equal| equal.as_bool() == Ok(true))
 }

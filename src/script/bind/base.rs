@@ -17,6 +17,7 @@ mod base {
     use crate::script::bind::prelude::*;
     use crate::script::help;
     use crate::script::registry::Registry;
+    use crate::script::search::Search;
 
     /// An error as `catch (error)` sees it when a function of mora failed. A string that a script throws
     /// itself arrives as that string.
@@ -57,14 +58,20 @@ mod base {
         Ok(())
     }
 
-    /// Explains what is called `name`: a function, a property, a type, or a room with all its functions.
+    /// Explains what is called `name`: a function, a property, a type, a room with all its functions, or a module
+    /// that an `import` finds, such as `"games"`, and its functions, such as `"games::game"`.
     ///
     /// Errors: nothing is called so; the hint names the nearest.
     ///
     /// Example: `help("softmax")`
     #[rhai_fn(name = "help", return_raw)]
     pub fn help_on(call: NativeCallContext, name: &str) -> ScriptResult<()> {
-        Context::of(&call)?.output().print(&help::about(&Registry::read()?, name)?);
+        let context = Context::of(&call)?;
+        let here = call.call_source().and_then(|source| context.sources().get(source));
+        let beside = here.and_then(|source| source.folder);
+        let may_read = |path: &std::path::Path| context.permissions().check_read(path).is_ok();
+        let library = Search::default().docs(beside.as_deref(), name, may_read);
+        context.output().print(&help::about(&Registry::read()?, &library, name)?);
         Ok(())
     }
 

@@ -29,8 +29,7 @@ mod caches {
 
     /// What sites held during a run, each in the site's axes.
     pub type Cache = crate::interp::cache::Cache;
-    /// A tensor.
-    pub type Tensor = crate::tensor::NamedTensor;
+    type Tensor = crate::tensor::NamedTensor;
 
     /// What a site held, with the names of the site's axes: [batch, pos, d_model] of residuals and what is
     /// added to them, [batch, pos, head, d_head] of heads (kv_head for keys and values), [batch, head, query,
@@ -101,10 +100,8 @@ mod metrics {
 
     /// What is measured after a prompt: one number for each.
     pub type Metric = crate::interp::metric::Metric;
-    /// A language model.
-    pub type Model = crate::model::Model;
-    /// A table.
-    pub type Frame = crate::frame::Frame;
+    type Model = crate::model::Model;
+    type Frame = crate::frame::Frame;
     type Tensor = crate::tensor::NamedTensor;
 
     /// logit(plus) − logit(minus) of two single tokens, at each prompt's last position.

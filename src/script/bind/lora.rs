@@ -30,8 +30,7 @@ mod models {
     use crate::lora::apply;
     use crate::script::bind::prelude::*;
 
-    /// A language model.
-    pub type Model = crate::model::Model;
+    type Model = crate::model::Model;
     type Adapter = crate::lora::Adapter;
 
     /// The model with an adapter beside its weights, in place of the one it carries. The weights are shared, so

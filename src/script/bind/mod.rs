@@ -45,7 +45,7 @@
 //! ```
 //!
 //! - **Types.** `pub type Model = …;` inside the module registers a type and gives it its script name and
-//!   doc. Use that name in signatures: they are shown to users. Values are cheap to clone (`Arc` inside)
+//!   doc, in one room alone; other modules write `type Model = …;`. Use that name in signatures: they are shown to users. Values are cheap to clone (`Arc` inside)
 //!   and are taken *by value* everywhere, also as receivers: Rhai lets every function be called as a
 //!   method of its first argument, and `&mut` receivers would refuse constants. Give every type
 //!   `to_string` and `to_debug` (`#[rhai_fn(name = "to_string", name = "to_debug")]`), which `print` uses.
@@ -79,6 +79,7 @@ mod asserts;
 mod base;
 mod cells;
 mod charts;
+mod difference;
 mod frame;
 mod generate;
 pub mod growth;

@@ -54,11 +54,11 @@ mod model {
     /// Opens a model by reference: `"mora/tiny-ipd"` (embedded), a directory in Hugging Face layout, a `.gguf`
     /// file, or `"org/name"` or `"org/name@revision"` on the hub.
     ///
-    /// Options: `dtype` ("f32" | "bf16" | "f16", the run's `--dtype`): the number format of the weights;
+    /// Options: `dtype` ("f32" | "f64" | "bf16" | "f16", the run's `--dtype`): the number format of the weights;
     /// `device` (string, the run's `--device`): where they lie, "cpu", "cuda:0" or "metal".
     ///
     /// Errors: a model of a family or with a setting that mora does not compute, a file that is missing or does
-    /// not fit.
+    /// not fit, a `dtype` of integers.
     ///
     /// Example: `load_model("mora/tiny-ipd", #{ dtype: "f32" })`
     /// is `mora/tiny-ipd (gemma2, 26 layers × 8 heads, d_model 64, 768 tokens)`
@@ -66,7 +66,7 @@ mod model {
     pub fn load_model(call: NativeCallContext, reference: &str, options: Map) -> ScriptResult<Model> {
         let context = Context::of(&call)?;
         let mut options = Options::of("load_model", options);
-        let dtype = device::dtype(&options.get("dtype", context.dtype().as_str().to_owned())?)?;
+        let dtype = device::weight_format(&options.get("dtype", context.dtype().as_str().to_owned())?)?;
         let on = device::device(&options.get("device", device::device_name(context.device()))?)?;
         options.finish()?;
         let allowed = context.permissions().check_reference(reference, reference.parse::<Reference>()?)?;
@@ -202,8 +202,7 @@ mod tokens {
     use crate::script::bind::prelude::*;
 
     type Model = crate::model::Model;
-    /// A table.
-    pub type Frame = crate::frame::Frame;
+    type Frame = crate::frame::Frame;
 
     /// The token ids of a text as a prompt: with the model's leading special tokens, unless the text has them
     /// already.
@@ -319,10 +318,8 @@ mod run {
     use crate::script::bind::prompt::Prompts;
 
     type Model = crate::model::Model;
-    /// A tensor.
-    pub type Tensor = crate::tensor::NamedTensor;
-    /// What sites held during a run.
-    pub type Cache = crate::interp::cache::Cache;
+    type Tensor = crate::tensor::NamedTensor;
+    type Cache = crate::interp::cache::Cache;
 
     /// What a forward over prompts left.
     pub type Run = super::Run;

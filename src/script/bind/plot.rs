@@ -29,10 +29,8 @@ mod charts {
     /// data with some room): [low, high] of a horizontal axis of numbers; `y_range` (array, the data with some
     /// room): [low, high] of a vertical one; `legend` (bool, true): whether it is shown.
     pub type Figure = crate::plot::Figure;
-    /// A table.
-    pub type Frame = crate::frame::Frame;
-    /// A tensor.
-    pub type Tensor = crate::tensor::NamedTensor;
+    type Frame = crate::frame::Frame;
+    type Tensor = crate::tensor::NamedTensor;
 
     /// Draws bars. There is one row for each bar; bars stand in the order of the rows.
     ///

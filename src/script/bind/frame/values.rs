@@ -11,8 +11,7 @@ pub mod values {
     /// for no value. A frame never changes: every operation gives a new one, at little cost. It prints as a
     /// table: numbers to the right, long tables cut in the middle.
     pub type Frame = crate::frame::Frame;
-    /// A tensor.
-    pub type Tensor = crate::tensor::NamedTensor;
+    type Tensor = crate::tensor::NamedTensor;
 
     /// Makes a frame from a map of columns, or from an array of rows.
     ///

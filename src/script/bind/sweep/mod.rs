@@ -52,12 +52,9 @@ mod sweeps {
     use crate::script::bind::precision::warn_where_coarse;
     use crate::script::bind::prelude::*;
 
-    /// A language model.
-    pub type Model = crate::model::Model;
-    /// A table.
-    pub type Frame = crate::frame::Frame;
-    /// A tensor.
-    pub type Tensor = crate::tensor::NamedTensor;
+    type Model = crate::model::Model;
+    type Frame = crate::frame::Frame;
+    type Tensor = crate::tensor::NamedTensor;
     /// What a patch sweep found.
     pub type Sweep = super::Swept;
 

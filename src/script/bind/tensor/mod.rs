@@ -7,6 +7,8 @@ mod make;
 mod operators;
 mod reductions;
 
+pub use convert::from_arrays;
+
 use crate::script::bind::Room;
 
 /// The tensor room.

@@ -18,12 +18,9 @@ pub mod trainables {
     use crate::tensor::NamedTensor;
     use crate::train;
 
-    /// A language model.
-    pub type Model = crate::model::Model;
-    /// An adapter.
-    pub type Adapter = crate::lora::Adapter;
-    /// A table.
-    pub type Frame = crate::frame::Frame;
+    type Model = crate::model::Model;
+    type Adapter = crate::lora::Adapter;
+    type Frame = crate::frame::Frame;
     /// A model of which some tensors are trained: an adapter beside a frozen base, or all weights. Copies share
     /// what is trained.
     pub type Trainable = crate::train::Trainable;
