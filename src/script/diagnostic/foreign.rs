@@ -75,6 +75,7 @@ fn count(text: &str, wanted: char) -> usize {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
