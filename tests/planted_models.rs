@@ -19,6 +19,7 @@ fn the_only_component_that_differs_carries_the_decision() {
         import "analysis" as analysis;
         import "effects" as effects;
         import "study" as study;
+        import "suppression" as suppression;
         let base = load_model("mora/tiny-ipd");
         let planted = base.with_adapter(load_adapter("mora/tiny-ipd/PT2").keep("L12_MLP") * 4.0);
         let models = [#{ name: "base", model: base }, #{ name: "planted", model: planted }];
@@ -34,7 +35,7 @@ fn the_only_component_that_differs_carries_the_decision() {
         print(patched.tested["base_to_planted"].top("mean", 1)[0].component);
 
         let attribution = analysis::attribution(setup);
-        let changes = analysis::changes(setup, attribution, "base", ["planted"]).changes;
+        let changes = suppression::changes(setup, attribution, "base", ["planted"]).changes;
         // Below it nothing has changed, and the final norm's divisor is all that can move a share.
         let below = changes.filter(|row| row.layer < 12);
         let largest = below.top("mean", 1)[0].mean;

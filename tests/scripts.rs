@@ -52,6 +52,22 @@ fn what_is_planted_is_found() {
     check(&["tests/planted"]);
 }
 
+/// Every module of the library is imported by a script of the tests, or by one in their Rust.
+#[test]
+fn every_module_has_a_test() {
+    let tests: Vec<String> = ["tests", "tests/scripts", "tests/planted"]
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(folder).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    for (name, _) in mora::script::library::STDLIB {
+        let import = format!("import \"{name}\"");
+        assert!(tests.iter().any(|text| text.contains(&import)), "no test imports {name}");
+    }
+}
+
 /// A script without its `.out` file would be no test.
 #[test]
 fn every_script_has_its_golden_file() {
