@@ -34,7 +34,6 @@ fn own() -> Module {
     }
     module.register_lazy_functions();
     module.combine_flatten(careful::module());
-    module.combine_flatten(bind::growth::module());
     module.build_index();
     module
 }

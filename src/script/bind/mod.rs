@@ -82,7 +82,6 @@ mod charts;
 mod difference;
 mod frame;
 mod generate;
-pub mod growth;
 mod hooks;
 mod interp;
 mod interventions;
@@ -144,8 +143,8 @@ pub fn type_name(rust: &str) -> Option<String> {
 }
 
 impl Room {
-    /// The room as a module for an engine. Functions are looked up when they are called, so that an
-    /// engine starts at once.
+    /// The room as a module of its own, of which the registry reads what there is; what an engine runs is in
+    /// `functions.rs`.
     pub fn module(&self) -> Module {
         let mut module = Module::new();
         module.set_doc(self.about);

@@ -1,7 +1,8 @@
-//! Functions of Rhai's own library that would wait without an end or bring the process down: the same functions with a
-//! look first. They take the place of Rhai's, whose documentation holds for them.
+//! Functions of Rhai's own library that would wait without an end, fill the memory or bring the process down, with a look
+//! first, and comparisons that would be approximate. They take the place of Rhai's, whose documentation holds for them.
 
 mod compare;
+mod growth;
 mod sort;
 
 use std::time::{Duration, Instant};
@@ -33,6 +34,7 @@ pub fn module() -> Module {
     for name in ["order", "order_by"] {
         plain(name).set_into_module(&mut module, sort::order_by);
     }
+    module.combine_flatten(growth::module());
     module.build_index();
     module
 }
