@@ -1,5 +1,6 @@
 //! The log of a training: a table that grows, on disk as well, and a line that says where it stands.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -10,6 +11,8 @@ use crate::progress::{self, Bar};
 /// Rows of named numbers, one a step.
 pub struct TrainingLog {
     rows: Vec<Vec<(String, Cell)>>,
+    /// A value of each column, which those to come have to go with.
+    kinds: BTreeMap<String, Cell>,
     path: Option<PathBuf>,
     bar: Bar,
     last: Instant,
@@ -18,7 +21,13 @@ pub struct TrainingLog {
 impl TrainingLog {
     /// An empty log, kept as a CSV file where there is a path. `steps` is how many rows are to come.
     pub fn new(path: Option<PathBuf>, steps: u64) -> Self {
-        Self { rows: Vec::new(), path, bar: progress::bar("training", steps), last: Instant::now() }
+        Self {
+            rows: Vec::new(),
+            kinds: BTreeMap::new(),
+            path,
+            bar: progress::bar("training", steps),
+            last: Instant::now(),
+        }
     }
 
     /// Adds a row, with the `seconds` since the last one, and writes the file anew, whole. The first few
@@ -34,12 +43,17 @@ impl TrainingLog {
         if !row.iter().any(|(name, _)| name == "seconds") {
             row.push(("seconds".to_owned(), Cell::Float(seconds)));
         }
-        self.rows.push(row);
         // A row that does not fit is not kept: the table would be lost.
-        let table = self.frame().inspect_err(|_| drop(self.rows.pop()))?;
+        let kinds = row.iter().filter_map(|(name, _)| self.kinds.get_key_value(name));
+        let kinds = kinds.map(|(name, cell)| (name.clone(), cell.clone())).collect();
+        Frame::from_rows(&[kinds, row.clone()])?;
+        for (name, cell) in row.iter().filter(|(_, cell)| *cell != Cell::Null) {
+            self.kinds.entry(name.clone()).or_insert_with(|| cell.clone());
+        }
+        self.rows.push(row);
         self.bar.advance(1);
         if let Some(path) = &self.path {
-            table.write_csv(path)?;
+            self.frame()?.write_csv(path)?;
         }
         Ok(())
     }
