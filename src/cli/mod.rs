@@ -14,8 +14,11 @@ mod terminal;
 mod test;
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
@@ -116,29 +119,25 @@ struct Running {
     max_operations: Option<u64>,
 }
 
-/// A whole number from `least` on.
-fn whole<T: TryFrom<u64>>(text: &str, least: u64) -> Result<T> {
-    let number = text.parse::<u64>().ok().filter(|number| *number >= least);
-    number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| {
-        let most = match size_of::<T>() {
-            2 => u64::from(u16::MAX),
-            _ => u64::MAX,
-        };
+/// A whole number in a range.
+fn whole<T: FromStr + PartialOrd + Display>(text: &str, range: RangeInclusive<T>) -> Result<T> {
+    text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
+        let (least, most) = (range.start(), range.end());
         Error::new(format!("expected a whole number from {least} to {most}, found \"{text}\""))
     })
 }
 
 fn seed(text: &str) -> Result<u64> {
-    whole(text, 0)
+    whole(text, 0..=u64::MAX)
 }
 
 fn operations(text: &str) -> Result<u64> {
-    whole(text, 1)
+    whole(text, 1..=u64::MAX)
 }
 
 /// How many threads or tests there are to be at once.
 fn parallel(text: &str) -> Result<u16> {
-    whole(text, 1)
+    whole(text, 1..=u16::MAX)
 }
 
 fn positive(text: &str) -> Result<f64> {

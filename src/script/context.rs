@@ -214,7 +214,7 @@ fn missing(path: &std::path::Path) -> Error {
     let error = Error::new(format!("there is no file {}", path.display()));
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let Ok(entries) = folder.unwrap_or(std::path::Path::new(".")).read_dir() else {
-        return error.hint("nor is there its folder");
+        return error.hint("its folder is not there either");
     };
     let names: Vec<String> =
         entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();

@@ -62,7 +62,7 @@ pub fn about(registry: &Registry, library: &[ModuleDoc], name: &str) -> Result<S
     }
     let mut text = String::new();
     if let Some((kind, member)) = split_member(registry, name) {
-        let of_kind = || registry.entries.iter().filter(|entry| is_member(entry, kind));
+        let of_kind = || registry.entries.iter().filter(|entry| entry.receiver() == kind);
         let entries: Vec<&Entry> = of_kind().filter(|entry| entry.name == member).collect();
         if !entries.is_empty() {
             return Ok(shown(grouped(registry, &entries)).trim().to_owned());
@@ -78,7 +78,7 @@ pub fn about(registry: &Registry, library: &[ModuleDoc], name: &str) -> Result<S
         let entries: Vec<&Entry> = registry
             .entries
             .iter()
-            .filter(|entry| is_member(entry, name) && !is_printing(&entry.name))
+            .filter(|entry| entry.receiver() == name && !is_printing(&entry.name))
             .collect();
         text.push_str(&shown(grouped(registry, &entries)));
     }
@@ -113,11 +113,6 @@ fn split_member<'a>(registry: &'a Registry, name: &'a str) -> Option<(&'a str, &
     let kind =
         kinds.filter(|kind| !kind.is_empty()).find(|kind| kind.eq_ignore_ascii_case(receiver.trim()))?;
     Some((kind, member))
-}
-
-/// True for what a value of this type can do: its properties, methods, index and operators.
-fn is_member(entry: &Entry, kind: &str) -> bool {
-    entry.receiver() == kind
 }
 
 /// A module of the library, or its functions of that name: `games`, `games::game` or `game`.

@@ -55,7 +55,7 @@ pub struct Run {
     is_chosen: bool,
     surroundings: Surroundings,
     files: RefCell<Vec<String>>,
-    /// Held from the first file to the end.
+    /// Held from the beginning to the end; at the prompt, and of a test, from the first file on.
     claim: RefCell<Option<Claim>>,
     /// The folder and those above it that this run made, the innermost first.
     made: RefCell<Vec<PathBuf>>,

@@ -134,10 +134,7 @@ impl Search {
         let asked = asked.split("::").next().unwrap_or(asked);
         // A name, not a path that leads elsewhere.
         let is_name = asked.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
-        let near = beside.filter(|_| is_name && !asked.is_empty()).and_then(|folder| {
-            let path = join(folder, &file_of(asked));
-            path.is_file().then(|| Place { name: asked.to_owned(), at: At::File(path) })
-        });
+        let near = if is_name && !asked.is_empty() { self.find(beside, asked).ok() } else { None };
         let is_hidden = |place: &Place| near.as_ref().is_some_and(|near| near.name == place.name);
         let others: Vec<Place> = self.list().into_iter().filter(|place| !is_hidden(place)).collect();
         let readable = near.iter().chain(&others).filter(|place| place.file().is_none_or(&may_read));

@@ -92,10 +92,7 @@ impl Asking<'_> {
         {
             return Some((start, Known::Value(map.get(name)?.clone())));
         }
-        let kind = of.kind();
-        let is_it =
-            |entry: &Entry| entry.kind == Kind::Property && entry.name == name && entry.receiver() == kind;
-        Some((start, self.result(is_it)?))
+        Some((start, self.member(Kind::Property, name, &of)?))
     }
 
     /// A call that closes at piece `close`, or an expression in parentheses.
@@ -116,10 +113,7 @@ impl Asking<'_> {
             return Some((at, self.result(is_it)?));
         }
         let (start, of) = self.chain(at - 1)?;
-        let kind = of.kind();
-        let is_it =
-            |entry: &Entry| entry.kind == Kind::Function && entry.name == name && entry.receiver() == kind;
-        Some((start, self.result(is_it)?))
+        Some((start, self.member(Kind::Function, name, &of)?))
     }
 
     /// An element, or an array that is written out.
@@ -149,6 +143,12 @@ impl Asking<'_> {
         let is_it =
             |entry: &Entry| entry.kind == Kind::Index && entry.params.len() == 2 && entry.receiver() == kind;
         Some((start, self.result(is_it)?))
+    }
+
+    /// What a property or method of a value gives.
+    fn member(&self, kind: Kind, name: &str, of: &Known) -> Option<Known> {
+        let receiver = of.kind();
+        self.result(|entry| entry.kind == kind && entry.name == name && entry.receiver() == receiver)
     }
 
     /// The type of what these entries give, where all give the same.

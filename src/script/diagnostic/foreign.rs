@@ -18,7 +18,7 @@ pub fn hint(line: &str, column: usize, word: &str) -> Option<&'static str> {
         Some(':') if before.contains('[') => {
             Some("a range is `0..2`, of several axes in an array with `()` for a whole one: `t[[(), 0]]`")
         }
-        Some(':') if before.contains("{\"") || before.contains('{') => Some("a map is `#{ name: value }`"),
+        Some(':') if before.contains('{') => Some("a map is `#{ name: value }`"),
         Some('+') if rest.starts_with("++") => Some("`x += 1`"),
         Some('-') if rest.starts_with("--") => Some("`x -= 1`"),
         _ if is_in_brackets && is_given && !word.is_empty() => {
